@@ -1,0 +1,202 @@
+//! What goes into a test and what comes out of it, whichever host runs it: plain data, no behaviour of a proxy.
+
+use std::collections::BTreeMap;
+
+/// An ordered list of header fields: names in lower case, values as bytes, repeated names kept.
+///
+/// Pseudo-headers (`:method`, `:path`, `:authority`, `:scheme`, `:status`) stand among them, as at the ABI.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Headers(pub Vec<(Vec<u8>, Vec<u8>)>);
+
+impl Headers {
+    /// The first value of `name`.
+    pub fn first(&self, name: impl AsRef<[u8]>) -> Option<&[u8]> {
+        self.all(name).next()
+    }
+
+    /// Every value of `name`, in order.
+    pub fn all(&self, name: impl AsRef<[u8]>) -> impl Iterator<Item = &[u8]> {
+        let name = name.as_ref().to_ascii_lowercase();
+        self.0.iter().filter(move |(key, _)| *key == name).map(|(_, value)| value.as_slice())
+    }
+
+    /// Appends a field; the name is put in lower case.
+    pub fn add(&mut self, name: impl AsRef<[u8]>, value: impl Into<Vec<u8>>) {
+        self.0.push((name.as_ref().to_ascii_lowercase(), value.into()));
+    }
+
+    /// Removes every field called `name`.
+    pub fn remove(&mut self, name: impl AsRef<[u8]>) {
+        let name = name.as_ref().to_ascii_lowercase();
+        self.0.retain(|(key, _)| *key != name);
+    }
+
+    /// Removes every field called `name`, then appends one.
+    pub fn set(&mut self, name: impl AsRef<[u8]>, value: impl Into<Vec<u8>>) {
+        self.remove(&name);
+        self.add(name, value);
+    }
+}
+
+/// A whole HTTP message: a request with its pseudo-headers, or a response with `:status`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Message {
+    /// Header fields, pseudo-headers first.
+    pub headers: Headers,
+    /// The body, in the chunks in which it arrives. No chunk at all means that the headers end the stream.
+    pub body: Vec<Vec<u8>>,
+    /// Trailers; empty means none are sent.
+    pub trailers: Headers,
+}
+
+impl Message {
+    /// A request with `:method`, `:path`, `:authority` = `example.com` and `:scheme` = `http`.
+    pub fn request(method: &str, path: &str) -> Self {
+        let mut message = Self::default();
+        let pseudo =
+            [(":authority", "example.com"), (":path", path), (":method", method), (":scheme", "http")];
+        pseudo.iter().for_each(|(name, value)| message.headers.add(name, *value));
+        message
+    }
+
+    /// A response with `:status`.
+    pub fn response(status: u16) -> Self {
+        let mut message = Self::default();
+        message.headers.add(":status", status.to_string());
+        message
+    }
+
+    /// Adds a header field.
+    pub fn header(mut self, name: impl AsRef<[u8]>, value: impl Into<Vec<u8>>) -> Self {
+        self.headers.add(name, value);
+        self
+    }
+
+    /// Sets the body to one chunk.
+    pub fn body(mut self, body: impl Into<Vec<u8>>) -> Self {
+        self.body = vec![body.into()];
+        self
+    }
+
+    /// Adds a trailer field.
+    pub fn trailer(mut self, name: impl AsRef<[u8]>, value: impl Into<Vec<u8>>) -> Self {
+        self.trailers.add(name, value);
+        self
+    }
+
+    /// The number in `:status`; 0 on a request.
+    pub fn status(&self) -> u16 {
+        let digits = self.headers.first(":status").and_then(|value| std::str::from_utf8(value).ok());
+        digits.and_then(|digits| digits.parse().ok()).unwrap_or(0)
+    }
+
+    /// The body in one piece.
+    pub fn whole_body(&self) -> Vec<u8> {
+        self.body.concat()
+    }
+}
+
+/// The side of the proxy a listener serves (`envoy.config.core.v3.TrafficDirection`).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Direction {
+    /// Not stated.
+    #[default]
+    Unspecified,
+    /// Traffic towards the workload beside the proxy.
+    Inbound,
+    /// Traffic from the workload beside the proxy.
+    Outbound,
+}
+
+/// What is known before the first request: the plugin's settings and the proxy it runs in.
+#[derive(Clone, Debug)]
+pub struct Setup {
+    /// Plugin name, seen in log lines and as the attribute `plugin_name`.
+    pub name: String,
+    /// Root id, seen as the attribute `plugin_root_id`.
+    pub root_id: String,
+    /// VM id, seen as the attribute `plugin_vm_id`.
+    pub vm_id: String,
+    /// Plugin configuration, byte for byte.
+    pub configuration: Vec<u8>,
+    /// VM configuration, byte for byte.
+    pub vm_configuration: Vec<u8>,
+    /// Skip the plugin rather than answer 503 when its VM has failed.
+    pub fail_open: bool,
+    /// Envoy's `allow_on_headers_stop_iteration`: a pause on headers still lets the body be seen.
+    pub allow_on_headers_stop_iteration: bool,
+    /// Node id (`xds.node.id`).
+    pub node_id: String,
+    /// Node cluster (`xds.node.cluster`).
+    pub node_cluster: String,
+    /// Node metadata (`xds.node.metadata`), an object.
+    pub node_metadata: serde_json::Value,
+    /// Traffic direction of the listener.
+    pub direction: Direction,
+    /// The lowest level that is logged.
+    pub log_level: Level,
+}
+
+impl Default for Setup {
+    fn default() -> Self {
+        Self {
+            name: "plugin".into(),
+            root_id: String::new(),
+            vm_id: String::new(),
+            configuration: Vec::new(),
+            vm_configuration: Vec::new(),
+            fail_open: false,
+            allow_on_headers_stop_iteration: false,
+            node_id: "test-node".into(),
+            node_cluster: "test-cluster".into(),
+            node_metadata: serde_json::json!({}),
+            direction: Direction::Unspecified,
+            log_level: Level::Info,
+        }
+    }
+}
+
+/// Log levels of the ABI, lowest first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Level {
+    /// Every step.
+    Trace,
+    /// For development.
+    Debug,
+    /// Normal operation.
+    Info,
+    /// Something an operator should look at.
+    Warn,
+    /// Something failed.
+    Error,
+    /// The VM cannot go on.
+    Critical,
+}
+
+/// One line that a plugin logged.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LogLine {
+    /// Its level.
+    pub level: Level,
+    /// The plugin's own text, without what the proxy puts before it.
+    pub message: String,
+}
+
+/// All that could be seen of one request.
+#[derive(Clone, Debug, Default)]
+pub struct Exchange {
+    /// What the client got; `None` when the stream was reset before a response began.
+    pub client: Option<Message>,
+    /// What reached the upstream; `None` when nothing did.
+    pub upstream: Option<Message>,
+    /// The response code details (`%RESPONSE_CODE_DETAILS%`).
+    pub details: String,
+    /// Filter state at the end of the stream, by its full name (`wasm.…`).
+    pub filter_state: BTreeMap<String, Vec<u8>>,
+    /// Lines logged from the request's first callback to its last.
+    pub log: Vec<LogLine>,
+    /// Host functions called, by name, and how often; only hosts of ours can count them.
+    pub host_calls: BTreeMap<String, u32>,
+    /// Callbacks entered, by name, and how often; only hosts of ours can count them.
+    pub callbacks: BTreeMap<String, u32>,
+}

@@ -1,0 +1,3 @@
+//! An Envoy-faithful Proxy-Wasm host for tests: configuration and requests in, everything a user could see out.
+
+pub mod exchange;

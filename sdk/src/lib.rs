@@ -1,0 +1,1 @@
+//! Write Proxy-Wasm extensions for Envoy and Istio in Rust.

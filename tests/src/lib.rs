@@ -1,0 +1,1 @@
+//! Holds the cross-crate checks under `tests/tests`; there is no library here.
