@@ -1,0 +1,137 @@
+//! deny.toml without cargo-deny, whose installation takes minutes: licences, duplicate versions, bans, sources.
+//! Advisories need the network, and `cargo deny check advisories`.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use proxy_wasm_kit_tests::{Metadata, Package, assert_none, cargo, read};
+use serde::Deserialize;
+
+#[derive(Deserialize)]
+struct Deny {
+    licenses: Licenses,
+    bans: Bans,
+    sources: Sources,
+}
+
+#[derive(Deserialize)]
+struct Licenses {
+    allow: Vec<String>,
+}
+
+#[derive(Deserialize)]
+struct Bans {
+    skip: Vec<Entry>,
+    deny: Vec<Entry>,
+}
+
+/// A crate, as `name` or `name@version`, and why it is named.
+#[derive(Deserialize)]
+struct Entry {
+    #[serde(rename = "crate")]
+    name: String,
+    reason: String,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "kebab-case")]
+struct Sources {
+    allow_registry: Vec<String>,
+}
+
+fn deny() -> Deny {
+    toml::from_str(&read("deny.toml")).expect("deny.toml has the form that is checked here")
+}
+
+fn foreign(metadata: &Metadata) -> impl Iterator<Item = &Package> {
+    metadata.packages.iter().filter(|package| package.source.is_some())
+}
+
+#[test]
+fn licences_are_allowed() {
+    let allowed = deny().licenses.allow;
+    let metadata = Metadata::read();
+    let refused = metadata.packages.iter().filter(|package| !is_licensed(package, &allowed));
+    let complaints: Vec<String> = refused
+        .map(|package| format!("{}: {:?} is not allowed by deny.toml", package.name, package.license))
+        .collect();
+    assert_none(&complaints);
+}
+
+fn is_licensed(package: &Package, allowed: &[String]) -> bool {
+    let expression = package.license.as_deref().unwrap_or_default();
+    spdx::Expression::parse_mode(expression, spdx::ParseMode::LAX)
+        .is_ok_and(|expression| expression.evaluate(|one| allowed.contains(&one.to_string())))
+}
+
+#[test]
+fn every_allowed_licence_is_needed() {
+    let metadata = Metadata::read();
+    let all = deny().licenses.allow;
+    let idle = all.iter().filter(|licence| {
+        let others: Vec<String> = all.iter().filter(|other| other != licence).cloned().collect();
+        metadata.packages.iter().all(|package| is_licensed(package, &others))
+    });
+    assert_none(
+        &idle.map(|licence| format!("deny.toml allows {licence}, and nothing needs it")).collect::<Vec<_>>(),
+    );
+}
+
+#[test]
+fn no_crate_comes_in_two_versions() {
+    let skipped: BTreeSet<String> = deny().bans.skip.into_iter().map(|entry| entry.name).collect();
+    let mut versions: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    for (name, version) in duplicates() {
+        if !skipped.contains(&name) && !skipped.contains(&format!("{name}@{version}")) {
+            versions.entry(name).or_default().insert(version);
+        }
+    }
+    let twice = versions.iter().filter(|(_, versions)| versions.len() > 1);
+    let complaints = twice.map(|(name, versions)| {
+        format!("{name} comes in versions {versions:?}: align them, or skip one in deny.toml")
+    });
+    assert_none(&complaints.collect::<Vec<_>>());
+}
+
+/// Name and version of what is built in more than one version. `cargo tree` tells it and not `cargo metadata`, which
+/// also lists what is locked for a feature that nobody switches on.
+fn duplicates() -> Vec<(String, String)> {
+    let arguments = "tree --workspace --all-features --locked --duplicates --target=all --edges=normal,build,dev --depth=0 --prefix=none";
+    let tree = cargo(&arguments.split(' ').collect::<Vec<_>>());
+    let pairs = tree.lines().filter_map(|line| line.split_once(" v"));
+    pairs
+        .map(|(name, rest)| (name.to_owned(), rest.split(' ').next().unwrap_or_default().to_owned()))
+        .collect()
+}
+
+#[test]
+fn exceptions_have_a_reason_and_are_needed() {
+    let Bans { skip, deny } = deny().bans;
+    let metadata = Metadata::read();
+    let known = |entry: &Entry| {
+        let (name, version) = entry.name.split_once('@').unwrap_or((&entry.name, ""));
+        foreign(&metadata).any(|package| package.name == name && package.version.starts_with(version))
+    };
+    let idle =
+        skip.iter().filter(|entry| !known(entry)).map(|entry| format!("skip of {}: not in use", entry.name));
+    let mute = skip.iter().chain(&deny).filter(|entry| entry.reason.trim().is_empty());
+    let banned =
+        deny.iter().filter(|entry| known(entry)).map(|entry| format!("{}: {}", entry.name, entry.reason));
+    let complaints = idle.chain(mute.map(|entry| format!("{}: no reason given", entry.name))).chain(banned);
+    assert_none(&complaints.collect::<Vec<_>>());
+}
+
+#[test]
+fn everything_comes_from_allowed_registries() {
+    let allowed = deny().sources.allow_registry;
+    let metadata = Metadata::read();
+    let complaints: Vec<String> = foreign(&metadata)
+        .filter(|package| {
+            let source = package.source.as_deref().unwrap_or_default();
+            !source
+                .strip_prefix("registry+")
+                .is_some_and(|registry| allowed.iter().any(|one| one == registry))
+        })
+        .map(|package| format!("{} comes from {:?}", package.name, package.source))
+        .collect();
+    assert_none(&complaints);
+}

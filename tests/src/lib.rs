@@ -1,1 +1,0 @@
-//! Holds the cross-crate checks under `tests/tests`; there is no library here.
