@@ -1,0 +1,87 @@
+//! The host's functions as they stand in the ABI: raw pointers in, a raw `u32` status out, never an enum.
+//!
+//! Source: Proxy-Wasm ABI specification, abi-versions/v0.2.1. The `proxy-wasm` crate declares the same imports; both
+//! declarations meet in one import at link time.
+
+unsafe extern "C" {
+    pub(super) fn proxy_log(level: u32, message: *const u8, size: usize) -> u32;
+    pub(super) fn proxy_get_log_level(level: *mut u32) -> u32;
+    pub(super) fn proxy_get_current_time_nanoseconds(time: *mut u64) -> u32;
+
+    pub(super) fn proxy_get_buffer_bytes(
+        buffer: u32,
+        start: usize,
+        max_size: usize,
+        data: *mut *mut u8,
+        size: *mut usize,
+    ) -> u32;
+    pub(super) fn proxy_set_buffer_bytes(
+        buffer: u32,
+        start: usize,
+        size: usize,
+        data: *const u8,
+        data_size: usize,
+    ) -> u32;
+
+    pub(super) fn proxy_get_header_map_pairs(map: u32, data: *mut *mut u8, size: *mut usize) -> u32;
+    pub(super) fn proxy_set_header_map_pairs(map: u32, data: *const u8, size: usize) -> u32;
+    pub(super) fn proxy_get_header_map_value(
+        map: u32,
+        name: *const u8,
+        name_size: usize,
+        data: *mut *mut u8,
+        size: *mut usize,
+    ) -> u32;
+    pub(super) fn proxy_add_header_map_value(
+        map: u32,
+        name: *const u8,
+        name_size: usize,
+        value: *const u8,
+        value_size: usize,
+    ) -> u32;
+    pub(super) fn proxy_replace_header_map_value(
+        map: u32,
+        name: *const u8,
+        name_size: usize,
+        value: *const u8,
+        value_size: usize,
+    ) -> u32;
+    pub(super) fn proxy_remove_header_map_value(map: u32, name: *const u8, name_size: usize) -> u32;
+
+    pub(super) fn proxy_get_property(
+        path: *const u8,
+        path_size: usize,
+        data: *mut *mut u8,
+        size: *mut usize,
+    ) -> u32;
+    pub(super) fn proxy_set_property(
+        path: *const u8,
+        path_size: usize,
+        value: *const u8,
+        value_size: usize,
+    ) -> u32;
+
+    pub(super) fn proxy_send_local_response(
+        status_code: u32,
+        details: *const u8,
+        details_size: usize,
+        body: *const u8,
+        body_size: usize,
+        headers: *const u8,
+        headers_size: usize,
+        grpc_status: i32,
+    ) -> u32;
+    pub(super) fn proxy_close_stream(stream: u32) -> u32;
+    pub(super) fn proxy_set_effective_context(context_id: u32) -> u32;
+
+    pub(super) fn proxy_define_metric(kind: u32, name: *const u8, name_size: usize, id: *mut u32) -> u32;
+    pub(super) fn proxy_increment_metric(id: u32, offset: i64) -> u32;
+    pub(super) fn proxy_record_metric(id: u32, value: u64) -> u32;
+    pub(super) fn proxy_get_metric(id: u32, value: *mut u64) -> u32;
+}
+
+#[cfg(not(target_arch = "wasm32"))]
+unsafe extern "C" {
+    /// Not in the ABI: how a panic in native tests becomes what a trap is in a VM.
+    pub(super) fn pwkit_guest_panicked(message: *const u8, size: usize);
+}

@@ -1,0 +1,219 @@
+//! Configuration: JSON into typed values, with errors that say where and never show a secret.
+
+mod locate;
+mod message;
+
+use crate::error::HostError;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+use std::fmt;
+
+/// More than any configuration holds; the proxy clips it to what is there.
+pub(crate) const LIMIT: usize = 0x7fff_ffff;
+
+/// What becomes of keys that the configuration's type does not know.
+///
+/// ```
+/// use proxy_wasm_kit::prelude::*;
+///
+/// # struct DropIn;
+/// # #[derive(serde::Deserialize)]
+/// # #[serde(deny_unknown_fields)]
+/// # struct Config {}
+/// # struct Filter;
+/// # impl HttpFilter for Filter {}
+/// impl Extension for DropIn {
+///     const UNKNOWN_KEYS: UnknownKeys = UnknownKeys::Warn;
+/// #     type Config = Config;
+/// #     type Filter = Filter;
+/// #     fn configure(_: Config, _: &Root) -> Result<Self, ConfigError> { Ok(Self) }
+/// #     fn filter(self: &Rc<Self>) -> Filter { Filter }
+/// }
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum UnknownKeys {
+    /// They refuse the configuration.
+    Refuse,
+    /// They are left out, with a warning line each. For drop-in replacements of an extension that ignored them.
+    Warn,
+}
+
+/// Why a configuration is refused: what is wrong, and where.
+///
+/// Made by the SDK when the JSON does not fit the type, and by an extension for what only it can know. The SDK adds line and
+/// column, logs it as one line and refuses the configuration. What it writes itself never shows a value: values may be
+/// secrets.
+///
+/// ```
+/// use proxy_wasm_kit::ConfigError;
+///
+/// fn check_port(index: usize, port: u32) -> Result<u16, ConfigError> {
+///     u16::try_from(port).map_err(|_| {
+///         ConfigError::at(format!("servers[{index}].port"), format!("expected 0 to 65535, found {port}"))
+///     })
+/// }
+///
+/// let error = check_port(2, 70_000).unwrap_err();
+/// assert_eq!(error.to_string(), "servers[2].port: expected 0 to 65535, found 70000");
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ConfigError {
+    path: String,
+    place: Option<Place>,
+    message: String,
+}
+
+/// Line and column in the JSON text, from 1.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Place {
+    line: usize,
+    column: usize,
+}
+
+impl ConfigError {
+    /// An error about the configuration as a whole.
+    ///
+    /// ```
+    /// # use proxy_wasm_kit::ConfigError;
+    /// let error = ConfigError::new("expected at least one rule");
+    /// assert_eq!(error.to_string(), "expected at least one rule");
+    /// ```
+    pub fn new(message: impl Into<String>) -> Self {
+        Self::at("", message)
+    }
+
+    /// An error about the value at `path`, written as in `rules[2].hosts[0]`. Say what was found and what was expected, and
+    /// mask what may be a secret.
+    ///
+    /// ```
+    /// # use proxy_wasm_kit::ConfigError;
+    /// let error = ConfigError::at("rules[0].prefix", "expected a path, found an empty string");
+    /// assert_eq!(error.path(), "rules[0].prefix");
+    /// ```
+    pub fn at(path: impl Into<String>, message: impl Into<String>) -> Self {
+        Self { path: path.into(), place: None, message: message.into() }
+    }
+
+    /// Where the value stands, as in `rules[2].hosts[0]`; empty for the configuration as a whole.
+    ///
+    /// ```
+    /// # use proxy_wasm_kit::ConfigError;
+    /// assert_eq!(ConfigError::new("no rules").path(), "");
+    /// ```
+    pub fn path(&self) -> &str {
+        &self.path
+    }
+
+    /// Adds line and column, if they are not known yet and the path leads to a value in `text`.
+    pub(crate) fn located_in(mut self, text: &[u8]) -> Self {
+        if self.place.is_none() && !self.path.is_empty() {
+            self.place = locate::value_at(text, &self.path);
+        }
+        self
+    }
+
+    pub(crate) fn in_vm_configuration(mut self) -> Self {
+        self.message = format!("VM configuration: {}", self.message);
+        self
+    }
+}
+
+impl fmt::Display for ConfigError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let separator = if self.path.is_empty() { "" } else { ": " };
+        match self.place {
+            Some(Place { line, column }) => {
+                let space = if self.path.is_empty() { "" } else { " " };
+                write!(f, "{}{space}(line {line}, column {column}): {}", self.path, self.message)
+            }
+            None => write!(f, "{}{separator}{}", self.path, self.message),
+        }
+    }
+}
+
+impl std::error::Error for ConfigError {}
+
+impl From<HostError> for ConfigError {
+    fn from(error: HostError) -> Self {
+        Self::new(error.to_string())
+    }
+}
+
+/// Reads a configuration. Unknown keys that are let pass are logged, one line each.
+pub(crate) fn read<T: DeserializeOwned>(text: &[u8], unknown: UnknownKeys) -> Result<T, ConfigError> {
+    if text.iter().all(u8::is_ascii_whitespace) {
+        // An operator who gives no configuration means the defaults; a type without fields may also be `()`.
+        return parse(b"{}")
+            .or_else(|error| parse(b"null").map_err(|_| error))
+            .map_err(Failure::without_place);
+    }
+    match parse(text) {
+        Err(failure) if unknown == UnknownKeys::Warn && failure.unknown_key.is_some() => {
+            lenient(text, failure)
+        }
+        result => result.map_err(|failure| failure.error),
+    }
+}
+
+/// What a parser found wrong.
+struct Failure {
+    error: ConfigError,
+    /// The key, when the fault is that the type does not know it.
+    unknown_key: Option<String>,
+}
+
+impl Failure {
+    fn new(path: String, place: Option<Place>, text: &str) -> Self {
+        let message = message::describe(text);
+        // An unknown key is the last part of its own path.
+        Self { error: ConfigError { path, place, message: message.text }, unknown_key: message.unknown_key }
+    }
+
+    /// For errors about the text that stands in for an empty configuration.
+    fn without_place(self) -> ConfigError {
+        ConfigError { place: None, ..self.error }
+    }
+}
+
+fn parse<T: DeserializeOwned>(text: &[u8]) -> Result<T, Failure> {
+    let mut json = serde_json::Deserializer::from_slice(text);
+    let value = serde_path_to_error::deserialize(&mut json).map_err(|error| {
+        let path = path_of(error.path());
+        let place = Place { line: error.inner().line(), column: error.inner().column() };
+        Failure::new(path, Some(place), &error.inner().to_string())
+    })?;
+    json.end().map_err(|error| {
+        let place = Place { line: error.line(), column: error.column() };
+        Failure::new(String::new(), Some(place), &error.to_string())
+    })?;
+    Ok(value)
+}
+
+/// The path as text. In that crate's form the root is `.`, and a step that it does not know is `?`.
+fn path_of(path: &serde_path_to_error::Path) -> String {
+    path.to_string().trim_end_matches(['.', '?']).to_owned()
+}
+
+/// Takes unknown keys out, one by one, with a warning each, until the rest fits or fails for another reason.
+fn lenient<T: DeserializeOwned>(text: &[u8], first: Failure) -> Result<T, ConfigError> {
+    let mut value: Value = parse(text).map_err(|failure| failure.error)?;
+    let mut failure = first;
+    loop {
+        let Some(key) = &failure.unknown_key else {
+            return Err(failure.error.located_in(text));
+        };
+        let removed =
+            locate::parent_mut(&mut value, failure.error.path(), key).and_then(|parent| parent.remove(key));
+        if removed.is_none() {
+            return Err(failure.error.located_in(text));
+        }
+        log::warn!("configuration: {} is ignored", failure.error.clone().located_in(text));
+        match serde_path_to_error::deserialize(&value) {
+            Ok(config) => return Ok(config),
+            Err(error) => failure = Failure::new(path_of(error.path()), None, &error.inner().to_string()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,59 @@
+//! From a path such as `rules[2].hosts[0]` to the place in the JSON text, and to the value in a tree.
+
+use super::Place;
+use serde_json::value::RawValue;
+use serde_json::{Map, Value};
+use std::collections::HashMap;
+
+/// One step of a path.
+enum Step<'a> {
+    Key(&'a str),
+    Index(usize),
+}
+
+/// The steps of `a.b[2]`; a key that itself holds a dot or a bracket cannot be told from two steps.
+fn steps(path: &str) -> impl Iterator<Item = Step<'_>> {
+    path.split(['.', '[']).filter(|step| !step.is_empty()).map(|step| {
+        let index = step.strip_suffix(']').and_then(|digits| digits.parse().ok());
+        index.map_or(Step::Key(step), Step::Index)
+    })
+}
+
+/// Where the value at `path` begins; `None` when the path leads nowhere.
+pub(super) fn value_at(text: &[u8], path: &str) -> Option<Place> {
+    let text = std::str::from_utf8(text).ok()?;
+    let mut value: &RawValue = serde_json::from_str(text).ok()?;
+    for step in steps(path) {
+        value = match step {
+            Step::Key(key) => {
+                *serde_json::from_str::<HashMap<String, &RawValue>>(value.get()).ok()?.get(key)?
+            }
+            Step::Index(index) => *serde_json::from_str::<Vec<&RawValue>>(value.get()).ok()?.get(index)?,
+        };
+    }
+    let offset = value.get().as_ptr().addr().checked_sub(text.as_ptr().addr())?;
+    let before = text.get(..offset)?;
+    let line_start = before.rfind('\n').map_or(0, |newline| newline.saturating_add(1));
+    let column = before.get(line_start..)?.chars().count().saturating_add(1);
+    Some(Place { line: before.matches('\n').count().saturating_add(1), column })
+}
+
+/// The object that holds `key`. `path` leads to the object or, as serde_path_to_error gives it, to the key in it.
+pub(super) fn parent_mut<'a>(
+    value: &'a mut Value,
+    path: &str,
+    key: &str,
+) -> Option<&'a mut Map<String, Value>> {
+    let parent = match path.strip_suffix(key) {
+        Some(rest) if rest.is_empty() || rest.ends_with('.') => rest,
+        _ => path,
+    };
+    let mut value = value;
+    for step in steps(parent) {
+        value = match step {
+            Step::Key(key) => value.get_mut(key)?,
+            Step::Index(index) => value.get_mut(index)?,
+        };
+    }
+    value.as_object_mut()
+}

@@ -1,0 +1,111 @@
+//! What an operator reads when a configuration is wrong.
+
+use super::*;
+use serde::Deserialize;
+
+#[derive(Debug, Deserialize, PartialEq)]
+#[serde(deny_unknown_fields)]
+struct Config {
+    name: String,
+    #[serde(default)]
+    rules: Vec<Rule>,
+}
+
+#[derive(Debug, Deserialize, PartialEq)]
+#[serde(deny_unknown_fields)]
+struct Rule {
+    prefix: String,
+    mode: Option<Mode>,
+}
+
+#[derive(Debug, Deserialize, PartialEq)]
+#[serde(rename_all = "snake_case")]
+enum Mode {
+    On,
+    Off,
+}
+
+#[track_caller]
+fn check(text: &str, expected: &str) {
+    let error = read::<Config>(text.as_bytes(), UnknownKeys::Refuse).unwrap_err();
+    assert_eq!(error.located_in(text.as_bytes()).to_string(), expected);
+}
+
+#[test]
+fn a_wrong_type_names_path_place_and_expectation() {
+    check(
+        "{\"name\": \"x\",\n \"rules\": [{\"prefix\": 7}]}",
+        "rules[0].prefix (line 2, column 23): expected a string, found integer",
+    );
+}
+
+#[test]
+fn a_missing_key_is_named() {
+    check("{}", "(line 1, column 2): missing field `name`");
+}
+
+#[test]
+fn an_unknown_key_gets_a_suggestion_or_the_list() {
+    check(r#"{"nmae": "x"}"#, "nmae (line 1, column 7): unknown key `nmae`; did you mean `name`?");
+    check(
+        r#"{"something": "x"}"#,
+        "something (line 1, column 12): unknown key `something`; known here: name, rules",
+    );
+}
+
+#[test]
+fn values_never_show() {
+    for secret in [r#""s3cret""#, r#""a, expected b""#, "1357", "13.57", r#"{"s3cret": 1}"#, r#"["s3cret"]"#]
+    {
+        let text =
+            format!(r#"{{"name": "x", "rules": [{{"prefix": "/", "mode": {secret}}}], "rules2": {secret}}}"#);
+        let error = read::<Config>(text.as_bytes(), UnknownKeys::Refuse).unwrap_err().to_string();
+        assert!(!error.contains("s3cret") && !error.contains("13") && !error.contains("a, "), "{error}");
+    }
+    check(r#"{"name": ["s3cret"]}"#, "name (line 1, column 9): expected a string, found sequence");
+    check(
+        r#"{"name": "x", "rules": "s3cret"}"#,
+        "rules (line 1, column 31): expected a sequence, found string",
+    );
+}
+
+#[test]
+fn text_after_the_value_and_broken_json_are_refused() {
+    check(r#"{"name": "x"} {}"#, "(line 1, column 15): trailing characters");
+    check(r#"{"name": "x""#, "(line 1, column 12): EOF while parsing an object");
+    check("\u{ff}", "(line 1, column 1): expected value");
+}
+
+#[test]
+fn no_configuration_means_the_defaults() {
+    #[derive(Debug, Deserialize, PartialEq)]
+    struct Empty {}
+    assert_eq!(read::<Empty>(b"", UnknownKeys::Refuse), Ok(Empty {}));
+    assert_eq!(read::<()>(b" \n", UnknownKeys::Refuse), Ok(()));
+    let error = read::<Config>(b"", UnknownKeys::Refuse).unwrap_err();
+    assert_eq!(error.to_string(), "missing field `name`");
+}
+
+#[test]
+fn unknown_keys_can_be_let_pass_at_any_depth() {
+    let text =
+        r#"{"nam": 1, "name": "x", "rules": [{"prefix": "/", "oops": {}}, {"prefix": "/a"}], "more": null}"#;
+    let config: Config = read(text.as_bytes(), UnknownKeys::Warn).unwrap();
+    assert_eq!(config.rules.len(), 2);
+}
+
+#[test]
+fn other_faults_still_refuse_and_are_located_when_unknown_keys_pass() {
+    let text = "{\"nam\": 1, \"name\": \"x\",\n\"rules\": [{\"prefix\": 7}]}";
+    let error = read::<Config>(text.as_bytes(), UnknownKeys::Warn).unwrap_err();
+    assert_eq!(error.to_string(), "rules[0].prefix (line 2, column 22): expected a string, found integer");
+}
+
+#[test]
+fn an_error_of_the_extension_is_located_by_its_path() {
+    let text = "{\n  \"rules\": [\n    {\"prefix\": \"\"}]}";
+    let error = ConfigError::at("rules[0].prefix", "expected a path").located_in(text.as_bytes());
+    assert_eq!(error.to_string(), "rules[0].prefix (line 3, column 16): expected a path");
+    let error = ConfigError::at("rules[9].prefix", "expected a path").located_in(text.as_bytes());
+    assert_eq!(error.to_string(), "rules[9].prefix: expected a path");
+}

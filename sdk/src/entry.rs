@@ -1,0 +1,54 @@
+//! The entry macro: what makes a crate a module.
+
+/// Makes the crate a Proxy-Wasm module whose plugins are of the given [`Extension`](crate::Extension).
+///
+/// Use it once, in the root of a crate with `crate-type = ["cdylib", "rlib"]`. It defines `initialize`, which a native test
+/// hands to the host, and on wasm the export `_initialize`, which calls it.
+///
+/// ```
+/// use proxy_wasm_kit::prelude::*;
+///
+/// struct PassThrough;
+///
+/// impl HttpFilter for PassThrough {}
+///
+/// impl Extension for PassThrough {
+///     type Config = ();
+///     type Filter = Self;
+///
+///     fn configure(_config: (), _root: &Root) -> Result<Self, ConfigError> {
+///         Ok(Self)
+///     }
+///
+///     fn filter(self: &Rc<Self>) -> Self {
+///         Self
+///     }
+/// }
+///
+/// proxy_wasm_kit::entry!(PassThrough);
+/// # use proxy_wasm_kit_host as _;
+/// # fn main() {}
+/// ```
+#[macro_export]
+macro_rules! entry {
+    ($extension:ty) => {
+        /// Registers this extension in the VM; on native, in the current thread.
+        pub fn initialize() {
+            $crate::dispatch::register::<$extension>();
+        }
+
+        #[cfg(target_arch = "wasm32")]
+        const _: () = {
+            unsafe extern "C" {
+                fn __wasm_call_ctors();
+            }
+
+            #[unsafe(no_mangle)]
+            extern "C" fn _initialize() {
+                // SAFETY: the linker makes this function, and the proxy calls `_initialize` once, before all else.
+                unsafe { __wasm_call_ctors() };
+                initialize();
+            }
+        };
+    };
+}

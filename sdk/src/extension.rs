@@ -1,0 +1,188 @@
+//! The two traits an extension implements: one per plugin, one per HTTP stream.
+
+use crate::config::{ConfigError, UnknownKeys};
+use crate::error::HostError;
+use crate::phase::{
+    Log, RequestBody, RequestHeaders, RequestTrailers, ResponseBody, ResponseHeaders, ResponseTrailers,
+};
+use crate::response::{BodyFlow, Flow, Response};
+use crate::root::Root;
+use serde::de::DeserializeOwned;
+use std::rc::Rc;
+
+/// What hooks return: by default a [`Flow`], or the host's error.
+///
+/// ```
+/// use proxy_wasm_kit::prelude::*;
+///
+/// fn on_request_headers(request: &mut RequestHeaders<'_>) -> Result {
+///     request.headers().remove("x-internal")?;
+///     Ok(Flow::Continue)
+/// }
+/// ```
+pub type Result<T = Flow, E = HostError> = std::result::Result<T, E>;
+
+/// One plugin: its configuration and what all its streams share.
+///
+/// The proxy makes one per worker thread and plugin configuration (Envoy configures concurrency + 2 of them, and only the
+/// workers' serve). Nothing is shared between workers, and nothing needs a lock.
+///
+/// ```
+/// use proxy_wasm_kit::prelude::*;
+///
+/// #[derive(serde::Deserialize)]
+/// #[serde(deny_unknown_fields)]
+/// struct Config {
+///     header: String,
+/// }
+///
+/// struct Tag {
+///     header: String,
+///     tagged: Counter,
+/// }
+///
+/// struct TagRequest(Rc<Tag>);
+///
+/// impl Extension for Tag {
+///     type Config = Config;
+///     type Filter = TagRequest;
+///
+///     fn configure(config: Config, root: &Root) -> Result<Self, ConfigError> {
+///         Ok(Self { header: config.header, tagged: root.counter("tagged")? })
+///     }
+///
+///     fn filter(self: &Rc<Self>) -> TagRequest {
+///         TagRequest(self.clone())
+///     }
+/// }
+///
+/// impl HttpFilter for TagRequest {
+///     fn on_request_headers(&mut self, request: &mut RequestHeaders<'_>) -> Result {
+///         request.headers().set(&self.0.header, "1")?;
+///         self.0.tagged.add(1)?;
+///         Ok(Flow::Continue)
+///     }
+/// }
+///
+/// proxy_wasm_kit::entry!(Tag);
+/// # use proxy_wasm_kit_host as _;
+/// # fn main() {}
+/// ```
+pub trait Extension: Sized + 'static {
+    /// The plugin configuration, read from JSON. An empty configuration reads as `{}`.
+    ///
+    /// Give it `#[serde(deny_unknown_fields)]`: without it serde itself drops keys it does not know, and a misspelt key
+    /// goes unnoticed. Avoid `#[serde(flatten)]` and `#[serde(untagged)]`: errors below them lose their path.
+    type Config: DeserializeOwned;
+
+    /// The filter that [`filter`](Self::filter) makes for each stream.
+    type Filter: HttpFilter;
+
+    /// What becomes of keys that the configuration does not know.
+    const UNKNOWN_KEYS: UnknownKeys = UnknownKeys::Refuse;
+
+    /// Builds the plugin. All work that can be done once is done here: indexes, compiled patterns, metric handles.
+    ///
+    /// # Errors
+    ///
+    /// An error refuses the configuration: it is logged as one line and the proxy keeps the previous configuration, or
+    /// refuses the listener.
+    fn configure(config: Self::Config, root: &Root) -> Result<Self, ConfigError>;
+
+    /// Makes the filter of a new stream. Cheap: it usually clones the `Rc`.
+    fn filter(self: &Rc<Self>) -> Self::Filter;
+}
+
+/// One HTTP stream: a request and its response.
+///
+/// Each hook has a default that lets everything pass. A hook that fails hands its error to [`on_error`](Self::on_error).
+///
+/// ```
+/// use proxy_wasm_kit::prelude::*;
+///
+/// struct RequireJson;
+///
+/// impl HttpFilter for RequireJson {
+///     fn on_request_headers(&mut self, request: &mut RequestHeaders<'_>) -> Result {
+///         match request.headers().first("content-type")? {
+///             Some(value) if value == "application/json" => Ok(Flow::Continue),
+///             _ => Ok(Flow::Reply(Response::new(415).details("not_json"))),
+///         }
+///     }
+/// }
+/// ```
+pub trait HttpFilter: 'static {
+    /// The request's headers have arrived.
+    ///
+    /// # Errors
+    ///
+    /// An error goes to [`on_error`](Self::on_error), as from every hook.
+    fn on_request_headers(&mut self, _request: &mut RequestHeaders<'_>) -> Result {
+        Ok(Flow::Continue)
+    }
+
+    /// A chunk of the request's body has arrived.
+    ///
+    /// # Errors
+    ///
+    /// An error goes to [`on_error`](Self::on_error).
+    fn on_request_body(&mut self, _body: &mut RequestBody<'_>) -> Result<BodyFlow> {
+        Ok(BodyFlow::Continue)
+    }
+
+    /// The request's trailers have arrived. They are the end of the request; no body chunk said so before.
+    ///
+    /// # Errors
+    ///
+    /// An error goes to [`on_error`](Self::on_error).
+    fn on_request_trailers(&mut self, _request: &mut RequestTrailers<'_>) -> Result {
+        Ok(Flow::Continue)
+    }
+
+    /// The response's headers have arrived. Local replies come through here too.
+    ///
+    /// # Errors
+    ///
+    /// An error goes to [`on_error`](Self::on_error).
+    fn on_response_headers(&mut self, _response: &mut ResponseHeaders<'_>) -> Result {
+        Ok(Flow::Continue)
+    }
+
+    /// A chunk of the response's body has arrived.
+    ///
+    /// # Errors
+    ///
+    /// An error goes to [`on_error`](Self::on_error).
+    fn on_response_body(&mut self, _body: &mut ResponseBody<'_>) -> Result<BodyFlow> {
+        Ok(BodyFlow::Continue)
+    }
+
+    /// The response's trailers have arrived.
+    ///
+    /// # Errors
+    ///
+    /// An error goes to [`on_error`](Self::on_error).
+    fn on_response_trailers(&mut self, _response: &mut ResponseTrailers<'_>) -> Result {
+        Ok(Flow::Continue)
+    }
+
+    /// The stream is over and is being logged. Runs for streams that never reached this filter, too.
+    ///
+    /// # Errors
+    ///
+    /// An error is logged.
+    fn on_log(&mut self, _log: &Log<'_>) -> Result<()> {
+        Ok(())
+    }
+
+    /// The proxy is done with the stream; the filter is dropped next. Envoy calls it after [`on_log`](Self::on_log).
+    fn on_done(&mut self) {}
+
+    /// A hook failed: what happens to the message? The error has been logged.
+    ///
+    /// The default fails closed: 500 with the details `host_error`. A filter that must not stand in the way returns
+    /// [`Flow::Continue`].
+    fn on_error(&mut self, _error: &HostError) -> Flow {
+        Flow::Reply(Response::new(500).details("host_error"))
+    }
+}

@@ -1,0 +1,150 @@
+//! What a hook decides: let the message go on, or answer the client from here.
+
+use crate::abi::{self, pairs};
+use crate::error::HostError;
+use crate::headers::is_safe;
+use std::borrow::Cow;
+
+/// What happens to a message after a headers or trailers hook.
+///
+/// ```
+/// use proxy_wasm_kit::prelude::*;
+///
+/// fn gate(open: bool) -> Flow {
+///     if open { Flow::Continue } else { Flow::Reply(Response::new(403)) }
+/// }
+/// ```
+#[derive(Debug)]
+pub enum Flow {
+    /// It goes on to the next filter.
+    Continue,
+    /// The client gets this answer instead. It passes through this filter's own response hooks.
+    Reply(Response),
+}
+
+/// What happens to a chunk after a body hook.
+///
+/// ```
+/// use proxy_wasm_kit::prelude::*;
+///
+/// fn wait_for_all(body: &RequestBody<'_>) -> BodyFlow {
+///     if body.end_of_stream() { BodyFlow::Continue } else { BodyFlow::Buffer }
+/// }
+/// ```
+#[derive(Debug)]
+pub enum BodyFlow {
+    /// The bytes at hand go on to the next filter.
+    Continue,
+    /// They wait, and stand before the next chunk when the hook runs again. At the end of the stream there is nothing to
+    /// wait for, so it means `Continue`. When more arrives than the proxy's buffer limit, Envoy answers 413 (on a response:
+    /// 500) by itself.
+    Buffer,
+    /// The client gets this answer instead. In the response's body phase its headers are gone already: Envoy resets the
+    /// stream.
+    Reply(Response),
+}
+
+/// An answer that the filter makes itself (Envoy: a local reply).
+///
+/// ```
+/// use proxy_wasm_kit::Response;
+///
+/// let reply = Response::new(429)
+///     .details("quota_exhausted")
+///     .header("retry-after", "30")
+///     .body("try again later\n");
+/// ```
+#[derive(Clone, Debug)]
+pub struct Response {
+    status: u16,
+    details: Cow<'static, str>,
+    headers: Vec<(Cow<'static, str>, Vec<u8>)>,
+    body: Vec<u8>,
+    grpc_status: Option<u8>,
+}
+
+impl Response {
+    /// An answer with this HTTP status, no extra headers and no body.
+    ///
+    /// ```
+    /// # use proxy_wasm_kit::Response;
+    /// let reply = Response::new(204);
+    /// ```
+    pub fn new(status: u16) -> Self {
+        Self { status, details: Cow::Borrowed(""), headers: Vec::new(), body: Vec::new(), grpc_status: None }
+    }
+
+    /// Response code details: why, in one word, for access logs (`%RESPONSE_CODE_DETAILS%`). White space becomes `_`.
+    ///
+    /// ```
+    /// # use proxy_wasm_kit::Response;
+    /// let reply = Response::new(401).details("jwt_expired");
+    /// ```
+    #[must_use]
+    pub fn details(mut self, details: impl Into<Cow<'static, str>>) -> Self {
+        self.details = details.into();
+        if self.details.contains(char::is_whitespace) {
+            self.details = self.details.replace(char::is_whitespace, "_").into();
+        }
+        self
+    }
+
+    /// Adds a header. One that holds CR, LF or NUL is left out, and an error is logged when the answer is sent.
+    ///
+    /// ```
+    /// # use proxy_wasm_kit::Response;
+    /// let reply = Response::new(302).header("location", "https://example.com/login");
+    /// ```
+    #[must_use]
+    pub fn header(mut self, name: impl Into<Cow<'static, str>>, value: impl Into<Vec<u8>>) -> Self {
+        self.headers.push((name.into(), value.into()));
+        self
+    }
+
+    /// Sets the body. Envoy adds `content-length`, and `content-type: text/plain` unless a header says otherwise.
+    ///
+    /// ```
+    /// # use proxy_wasm_kit::Response;
+    /// let reply = Response::new(400).header("content-type", "application/json").body("{}");
+    /// ```
+    #[must_use]
+    pub fn body(mut self, body: impl Into<Vec<u8>>) -> Self {
+        self.body = body.into();
+        self
+    }
+
+    /// Sets the gRPC status for gRPC clients, 0 to 16; Envoy derives one from the HTTP status when it is not set or out of
+    /// range.
+    ///
+    /// ```
+    /// # use proxy_wasm_kit::Response;
+    /// const UNAUTHENTICATED: u8 = 16;
+    /// let reply = Response::new(401).grpc_status(UNAUTHENTICATED);
+    /// ```
+    #[must_use]
+    pub fn grpc_status(mut self, status: u8) -> Self {
+        self.grpc_status = Some(status).filter(|status| *status <= 16);
+        self
+    }
+
+    /// Hands the answer to the proxy, which sends it when the callback returns.
+    pub(crate) fn send(&self) -> Result<(), HostError> {
+        let safe = |(name, value): &&(Cow<'_, str>, Vec<u8>)| is_safe(name.as_bytes()) && is_safe(value);
+        let headers: Vec<(&[u8], &[u8])> =
+            self.headers.iter().filter(safe).map(|(name, value)| (name.as_bytes(), &**value)).collect();
+        if headers.len() < self.headers.len() {
+            log::error!("a header of a local reply holds CR, LF or NUL and is left out");
+        }
+        let headers = match headers.as_slice() {
+            [] => Vec::new(),
+            some => pairs::encode(some).ok_or(HostError::malformed("proxy_send_local_response"))?,
+        };
+        abi::send_local_response(&abi::LocalReply {
+            status: self.status.into(),
+            details: &self.details,
+            body: &self.body,
+            headers: &headers,
+            grpc_status: self.grpc_status.map_or(-1, i32::from),
+        })
+    }
+}

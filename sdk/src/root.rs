@@ -1,0 +1,113 @@
+//! What a plugin can do while it is configured.
+
+use crate::abi::{self, Buffer};
+use crate::bytes::Bytes;
+use crate::config::{self, ConfigError, UnknownKeys};
+use crate::error::HostError;
+use crate::metrics::{Counter, Gauge, Histogram};
+use serde::de::DeserializeOwned;
+
+/// The plugin's root context, while [`configure`](crate::Extension::configure) runs.
+///
+/// ```
+/// # use proxy_wasm_kit::prelude::*;
+/// fn prepare(root: &Root) -> Result<(Counter, Gauge), ConfigError> {
+///     log::info!("configuring {:?}", root.plugin_name()?);
+///     Ok((root.counter("requests")?, root.gauge("rules")?))
+/// }
+/// ```
+pub struct Root(());
+
+impl Root {
+    pub(crate) fn new() -> Self {
+        Self(())
+    }
+
+    /// The plugin's name in the proxy's configuration; empty when it has none. The attribute `plugin_name`.
+    ///
+    /// ```
+    /// # use proxy_wasm_kit::prelude::*;
+    /// fn label(root: &Root) -> Result<String> {
+    ///     Ok(root.plugin_name()?.as_str().unwrap_or("unnamed").to_owned())
+    /// }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// `proxy_get_property` failed.
+    pub fn plugin_name(&self) -> Result<Bytes, HostError> {
+        abi::property("plugin_name").map(Option::unwrap_or_default)
+    }
+
+    /// The VM's configuration as a typed value; unknown keys are refused when the type says so. Envoy has it next to the
+    /// VM's code (`vm_config.configuration`), shared by all plugins of that VM.
+    ///
+    /// ```
+    /// # use proxy_wasm_kit::prelude::*;
+    /// #[derive(serde::Deserialize)]
+    /// #[serde(deny_unknown_fields)]
+    /// struct Vm {
+    ///     region: String,
+    /// }
+    ///
+    /// fn region(root: &Root) -> Result<String, ConfigError> {
+    ///     Ok(root.vm_configuration::<Vm>()?.region)
+    /// }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// The configuration cannot be had, is not JSON, or does not fit `T`.
+    pub fn vm_configuration<T: DeserializeOwned>(&self) -> Result<T, ConfigError> {
+        let text = abi::buffer(Buffer::VmConfiguration, 0, config::LIMIT)?.unwrap_or_default();
+        config::read(&text, UnknownKeys::Refuse).map_err(|error| error.in_vm_configuration())
+    }
+
+    /// Defines a counter. Envoy prefixes the name with `wasmcustom.`.
+    ///
+    /// ```
+    /// # use proxy_wasm_kit::prelude::*;
+    /// fn denied(root: &Root) -> Result<Counter> {
+    ///     root.counter("basic_auth.denied")
+    /// }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// `proxy_define_metric` failed.
+    pub fn counter(&self, name: &str) -> Result<Counter, HostError> {
+        Counter::define(name)
+    }
+
+    /// Defines a gauge.
+    ///
+    /// ```
+    /// # use proxy_wasm_kit::prelude::*;
+    /// fn rules(root: &Root) -> Result<Gauge> {
+    ///     root.gauge("basic_auth.rules")
+    /// }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// `proxy_define_metric` failed.
+    pub fn gauge(&self, name: &str) -> Result<Gauge, HostError> {
+        Gauge::define(name)
+    }
+
+    /// Defines a histogram; its buckets are set in the proxy's bootstrap.
+    ///
+    /// ```
+    /// # use proxy_wasm_kit::prelude::*;
+    /// fn sizes(root: &Root) -> Result<Histogram> {
+    ///     root.histogram("body_bytes")
+    /// }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// `proxy_define_metric` failed.
+    pub fn histogram(&self, name: &str) -> Result<Histogram, HostError> {
+        Histogram::define(name)
+    }
+}
