@@ -1,0 +1,130 @@
+//! Request-level cases in YAML: one file, the same verdict from every host.
+//!
+//! A case says how a plugin is configured, which requests a client sends, what the upstream answers, and what must be
+//! seen. [`native_main`] runs the cases of an extension on the native back end in milliseconds, a real Envoy runs the
+//! same files. The format is described in `docs/cases.md`.
+
+mod check;
+mod format;
+mod load;
+mod native;
+mod report;
+#[cfg(test)]
+mod tests;
+mod text;
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+pub use format::schema;
+pub use load::{Error, load, parse};
+pub use native::main as native_main;
+
+use crate::exchange::{Exchange, LogLine, Message, Setup};
+use format::{AfterAll, Expect};
+
+/// A host that runs cases.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Host {
+    /// The extension linked into the test.
+    Native,
+    /// The module in a real Envoy.
+    Envoy,
+}
+
+/// One case, checked and ready to run.
+#[derive(Clone, Debug)]
+pub struct Case {
+    file: PathBuf,
+    line: u64,
+    name: String,
+    setup: Setup,
+    steps: Vec<Step>,
+    expect: Expectation<AfterAll>,
+}
+
+/// One request of a case.
+#[derive(Clone, Debug)]
+struct Step {
+    line: u64,
+    send: Message,
+    upstream: Message,
+    expect: Expectation<Expect>,
+}
+
+/// What must hold, and where a host differs from it.
+#[derive(Clone, Debug)]
+struct Expectation<T> {
+    everywhere: Option<Placed<T>>,
+    envoy: Option<Placed<T>>,
+    native: Option<Placed<T>>,
+}
+
+/// A value and the line it stands in.
+#[derive(Clone, Debug)]
+struct Placed<T> {
+    line: u64,
+    value: T,
+}
+
+impl<T> Expectation<T> {
+    fn on(&self, host: Host) -> Option<&Placed<T>> {
+        let own = match host {
+            Host::Native => &self.native,
+            Host::Envoy => &self.envoy,
+        };
+        own.as_ref().or(self.everywhere.as_ref())
+    }
+}
+
+/// Everything that was seen of a case on one host.
+#[derive(Clone, Debug, Default)]
+pub struct Seen {
+    /// Whether the configuration was refused; then there is no exchange.
+    pub rejected: bool,
+    /// What was seen of each request.
+    pub exchanges: Vec<Exchange>,
+    /// All lines of the plugin, configuration included.
+    pub log: Vec<LogLine>,
+    /// Metrics by name, without `wasmcustom.`.
+    pub metrics: BTreeMap<String, Measured>,
+}
+
+/// What a metric shows at the end of a case.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Measured {
+    /// By how much a counter grew, or what a gauge holds.
+    Number(u64),
+    /// How many values a histogram took.
+    Samples(u64),
+}
+
+impl Case {
+    /// The name of the test: `FILE::case`, with the file's name without folder and ending.
+    pub fn test_name(&self) -> String {
+        let file = self.file.file_stem().unwrap_or_default().to_string_lossy();
+        format!("{file}::{}", self.name)
+    }
+
+    /// What is known before the first request.
+    pub fn setup(&self) -> &Setup {
+        &self.setup
+    }
+
+    /// Each request with the answer that the upstream has for it, in order.
+    pub fn exchanges(&self) -> impl Iterator<Item = (&Message, &Message)> {
+        self.steps.iter().map(|step| (&step.send, &step.upstream))
+    }
+
+    /// The names of the filter state that the case wants to see.
+    pub fn filter_state(&self) -> impl Iterator<Item = &str> {
+        let wanted = self.steps.iter().filter_map(|step| step.expect.on(Host::Envoy));
+        wanted.flat_map(|placed| placed.value.filter_state.iter().flatten()).map(|(name, _)| name.as_str())
+    }
+
+    /// Compares what was seen with what must be seen; the error is a report to print.
+    pub fn verdict(&self, host: Host, seen: &Seen) -> Result<(), String> {
+        let mismatches = check::case(self, host, seen);
+        if mismatches.is_empty() { Ok(()) } else { Err(report::failure(self, host, &mismatches, seen)) }
+    }
+}

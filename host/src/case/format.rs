@@ -1,0 +1,501 @@
+//! The case file as it is written: serde types with strict keys, and the JSON Schema made from them.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::fmt;
+
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::Deserialize;
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{Deserializer, Error, MapAccess, SeqAccess, Visitor};
+use serde_saphyr::Spanned;
+
+use super::text::Text;
+use crate::exchange;
+
+/// A file of cases.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(title = "Case file of Proxy-Wasm Kit")]
+pub(super) struct CaseFile {
+    /// One line on what the file covers.
+    pub(super) about: String,
+    /// Plugin configuration of every case that has none of its own.
+    #[serde(default, deserialize_with = "given")]
+    #[schemars(with = "Config")]
+    pub(super) config: Option<Config>,
+    /// VM configuration of every case that has none of its own.
+    #[serde(default, deserialize_with = "given")]
+    #[schemars(with = "Config")]
+    pub(super) vm_config: Option<Config>,
+    /// Root id of every case that has none of its own.
+    pub(super) root_id: Option<String>,
+    /// The proxy of every case that states none of its own.
+    pub(super) node: Option<Node>,
+    /// Traffic direction of every case that states none of its own.
+    pub(super) direction: Option<Direction>,
+    /// What the upstream answers where neither case nor request says otherwise.
+    pub(super) upstream: Option<Answer>,
+    /// The cases; each has a plugin and a VM of its own.
+    #[schemars(with = "Vec<CaseEntry>")]
+    pub(super) cases: Vec<Spanned<CaseEntry>>,
+}
+
+/// One case.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct CaseEntry {
+    /// What holds when the case passes, in words; unique in the file.
+    pub(super) name: String,
+    /// Plugin configuration; replaces that of the file.
+    #[serde(default, deserialize_with = "given")]
+    #[schemars(with = "Config")]
+    pub(super) config: Option<Config>,
+    /// VM configuration; replaces that of the file.
+    #[serde(default, deserialize_with = "given")]
+    #[schemars(with = "Config")]
+    pub(super) vm_config: Option<Config>,
+    /// The plugin's root id; empty by default.
+    pub(super) root_id: Option<String>,
+    /// The proxy that the plugin runs in; replaces that of the file.
+    pub(super) node: Option<Node>,
+    /// Traffic direction of the listener; not stated by default.
+    pub(super) direction: Option<Direction>,
+    /// Skip the plugin rather than answer 503 when its VM has failed; false by default.
+    #[serde(default)]
+    pub(super) fail_open: bool,
+    /// Envoy's plugin setting of this name; false by default.
+    #[serde(default)]
+    pub(super) allow_on_headers_stop_iteration: bool,
+    /// The lowest level that is logged; info by default.
+    pub(super) log_level: Option<Level>,
+    /// What the upstream answers; 200 without a body by default.
+    pub(super) upstream: Option<Answer>,
+    /// The requests, sent one after the other to the same VM.
+    #[serde(default)]
+    #[schemars(with = "Vec<RequestEntry>")]
+    pub(super) requests: Vec<Spanned<RequestEntry>>,
+    /// What must hold once all requests are done.
+    #[schemars(with = "Option<AfterAll>")]
+    pub(super) expect: Option<Spanned<AfterAll>>,
+    /// Where a host differs: what must hold there instead of `expect`.
+    pub(super) differs: Option<Differs<AfterAll>>,
+}
+
+/// One request and what must be seen of it.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RequestEntry {
+    /// The request.
+    pub(super) send: Request,
+    /// What the upstream answers to this request; replaces the answer of the case.
+    pub(super) upstream: Option<Answer>,
+    /// What must be seen.
+    #[schemars(with = "Option<Expect>")]
+    pub(super) expect: Option<Spanned<Expect>>,
+    /// Where a host differs: what must be seen there instead of `expect`.
+    pub(super) differs: Option<Differs<Expect>>,
+}
+
+/// A request.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Request {
+    /// GET by default.
+    pub(super) method: Option<Text>,
+    /// `/` by default.
+    pub(super) path: Option<Text>,
+    /// `example.com` by default.
+    pub(super) authority: Option<Text>,
+    /// Header fields in order, names may repeat.
+    #[serde(default)]
+    pub(super) headers: Vec<Field>,
+    /// The body in one piece.
+    pub(super) body: Option<Text>,
+    /// The body in pieces, instead of `body`.
+    pub(super) chunks: Option<Vec<Text>>,
+    /// Trailer fields.
+    #[serde(default)]
+    pub(super) trailers: Vec<Field>,
+}
+
+/// What the upstream answers.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Answer {
+    /// 200 by default.
+    #[schemars(range(min = 200, max = 599))]
+    pub(super) status: Option<u16>,
+    /// Header fields in order, names may repeat.
+    #[serde(default)]
+    pub(super) headers: Vec<Field>,
+    /// The body in one piece.
+    pub(super) body: Option<Text>,
+    /// The body in pieces, instead of `body`.
+    pub(super) chunks: Option<Vec<Text>>,
+    /// Trailer fields.
+    #[serde(default)]
+    pub(super) trailers: Vec<Field>,
+}
+
+/// The proxy: what a plugin reads as `xds.node`.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Node {
+    /// `test-node` by default.
+    pub(super) id: Option<String>,
+    /// `test-cluster` by default.
+    pub(super) cluster: Option<String>,
+    /// Any mapping; empty by default.
+    #[serde(default)]
+    pub(super) metadata: serde_json::Map<String, serde_json::Value>,
+}
+
+/// The side of the proxy that a listener serves.
+#[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum Direction {
+    Inbound,
+    Outbound,
+}
+
+/// A log level.
+#[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum Level {
+    Trace,
+    Debug,
+    Info,
+    Warn,
+    Error,
+    Critical,
+}
+
+impl From<Level> for exchange::Level {
+    fn from(level: Level) -> Self {
+        match level {
+            Level::Trace => Self::Trace,
+            Level::Debug => Self::Debug,
+            Level::Info => Self::Info,
+            Level::Warn => Self::Warn,
+            Level::Error => Self::Error,
+            Level::Critical => Self::Critical,
+        }
+    }
+}
+
+/// What must be seen of one request.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Expect {
+    /// The status that the client gets; 0 when the stream is reset before a response begins.
+    #[schemars(range(min = 0, max = 599))]
+    pub(super) status: Option<u16>,
+    /// The response code details.
+    pub(super) details: Option<String>,
+    /// Response headers: for each name that stands here, exactly these values in this order.
+    pub(super) headers: Option<Vec<Field>>,
+    /// Names of headers that the response must not have.
+    pub(super) absent: Option<Vec<String>>,
+    /// The whole body of the response.
+    pub(super) body: Option<Text>,
+    /// Response trailers: for each name that stands here, exactly these values in this order.
+    pub(super) trailers: Option<Vec<Field>>,
+    /// What reached the upstream.
+    pub(super) upstream: Option<Reached>,
+    /// Filter state at the end of the stream, by full name (`wasm.NAME`); null where there must be none.
+    pub(super) filter_state: Option<BTreeMap<String, Option<Text>>>,
+    /// Each must be part of a line logged during the request.
+    pub(super) log: Option<Vec<LogPattern>>,
+    /// None may be part of a line logged during the request.
+    pub(super) no_log: Option<Vec<LogPattern>>,
+    /// Host calls of the request, all or by name; a real Envoy cannot count them.
+    pub(super) host_calls: Option<HostCalls>,
+}
+
+/// What reached the upstream: a message, `any` or `none`.
+#[derive(Clone, Debug)]
+pub(super) enum Reached {
+    None,
+    Any,
+    Request(Box<Upstream>),
+}
+
+/// The request that must have reached the upstream.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Upstream {
+    /// `:method`.
+    pub(super) method: Option<Text>,
+    /// `:path`.
+    pub(super) path: Option<Text>,
+    /// `:authority`.
+    pub(super) authority: Option<Text>,
+    /// Headers: for each name that stands here, exactly these values in this order.
+    pub(super) headers: Option<Vec<Field>>,
+    /// Names of headers that must not be there.
+    pub(super) absent: Option<Vec<String>>,
+    /// The whole body.
+    pub(super) body: Option<Text>,
+    /// Trailers: for each name that stands here, exactly these values in this order.
+    pub(super) trailers: Option<Vec<Field>>,
+}
+
+/// Host calls of one request.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(untagged, expecting = "a number, or a mapping of host function names to numbers")]
+pub(super) enum HostCalls {
+    /// All of them together.
+    Total(u32),
+    /// By name; a name that does not stand here is not checked.
+    ByName(BTreeMap<String, u32>),
+}
+
+/// What must hold once all requests are done.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct AfterAll {
+    /// Metrics by name, without `wasmcustom.`: what a counter grew by since before the configuration (0 also when it
+    /// does not exist), what a gauge holds, `{samples: N}` of a histogram.
+    pub(super) metrics: Option<BTreeMap<String, Metric>>,
+    /// Each must be part of a line logged at configuration or later.
+    pub(super) log: Option<Vec<LogPattern>>,
+    /// None may be part of any line.
+    pub(super) no_log: Option<Vec<LogPattern>>,
+    /// The configuration is rejected, and this is part of a line that is logged then.
+    pub(super) rejected: Option<String>,
+}
+
+/// What a metric must show.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(untagged, expecting = "a whole number from 0, or {samples: NUMBER} for a histogram")]
+pub(super) enum Metric {
+    /// A counter or a gauge.
+    Number(u64),
+    /// A histogram.
+    Histogram {
+        /// How many values were recorded.
+        samples: u64,
+    },
+}
+
+/// What must hold on a host that differs.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Differs<T> {
+    /// In a real Envoy.
+    pub(super) envoy: Option<Difference<T>>,
+    /// On the native back end.
+    pub(super) native: Option<Difference<T>>,
+}
+
+/// A difference and why it is right.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Difference<T> {
+    /// Why this host differs.
+    pub(super) reason: String,
+    /// What must hold here; replaces the whole `expect` beside `differs`.
+    #[schemars(with = "T")]
+    pub(super) expect: Spanned<T>,
+}
+
+/// Plugin or VM configuration, as the bytes that the plugin gets.
+#[derive(Clone, Debug)]
+pub(super) struct Config(pub(super) Vec<u8>);
+
+impl<'de> Deserialize<'de> for Config {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        match serde_json::Value::deserialize(deserializer)? {
+            serde_json::Value::Null => Err(D::Error::custom(
+                "nothing stands here; write '' for an empty configuration, 'null' for a JSON null",
+            )),
+            serde_json::Value::String(verbatim) => Ok(Self(verbatim.into_bytes())),
+            value => Ok(Self(value.to_string().into_bytes())),
+        }
+    }
+}
+
+impl JsonSchema for Config {
+    fn schema_name() -> Cow<'static, str> {
+        "Config".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "description": "A string is passed on verbatim, anything else as JSON.",
+            "type": ["object", "array", "string", "number", "boolean"],
+        })
+    }
+}
+
+/// Header or trailer fields: `[name, value]` is one, `{name, value, times}` as many as it says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Field {
+    pub(super) name: Vec<u8>,
+    pub(super) value: Vec<u8>,
+    pub(super) times: usize,
+}
+
+impl<'de> Deserialize<'de> for Field {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(FieldVisitor)
+    }
+}
+
+/// The long spelling of a field.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct LongField {
+    name: Text,
+    value: Text,
+    /// 1 by default.
+    times: Option<u16>,
+}
+
+struct FieldVisitor;
+
+impl<'de> Visitor<'de> for FieldVisitor {
+    type Value = Field;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("[name, value] or {name: .., value: .., times: ..}")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut pair: A) -> Result<Field, A::Error> {
+        let wrong = |size, visitor: &Self| A::Error::invalid_length(size, visitor);
+        let Text(name) = pair.next_element()?.ok_or_else(|| wrong(0, &self))?;
+        let Text(value) = pair.next_element()?.ok_or_else(|| wrong(1, &self))?;
+        match pair.next_element::<Text>()? {
+            None => Ok(Field { name, value, times: 1 }),
+            Some(_) => Err(wrong(3, &self)),
+        }
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Field, A::Error> {
+        let LongField { name, value, times } = LongField::deserialize(MapAccessDeserializer::new(map))?;
+        Ok(Field { name: name.0, value: value.0, times: times.unwrap_or(1).into() })
+    }
+}
+
+impl JsonSchema for Field {
+    fn schema_name() -> Cow<'static, str> {
+        "Field".into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        let text = generator.subschema_for::<Text>();
+        let long = generator.subschema_for::<LongField>();
+        json_schema!({"oneOf": [{"type": "array", "prefixItems": [text, text], "minItems": 2, "maxItems": 2}, long]})
+    }
+}
+
+impl<'de> Deserialize<'de> for Reached {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(ReachedVisitor)
+    }
+}
+
+struct ReachedVisitor;
+
+impl<'de> Visitor<'de> for ReachedVisitor {
+    type Value = Reached;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("`none`, `any`, or a mapping of what must have reached the upstream")
+    }
+
+    fn visit_str<E: Error>(self, word: &str) -> Result<Reached, E> {
+        match word {
+            "none" => Ok(Reached::None),
+            "any" => Ok(Reached::Any),
+            other => Err(E::unknown_variant(other, &["none", "any"])),
+        }
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Reached, A::Error> {
+        Upstream::deserialize(MapAccessDeserializer::new(map))
+            .map(|expected| Reached::Request(expected.into()))
+    }
+}
+
+impl JsonSchema for Reached {
+    fn schema_name() -> Cow<'static, str> {
+        "Reached".into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        let request = generator.subschema_for::<Upstream>();
+        json_schema!({"oneOf": [{"enum": ["none", "any"]}, request]})
+    }
+}
+
+/// A part of a log line: text at any level, or `{LEVEL: text}`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct LogPattern {
+    pub(super) level: Option<exchange::Level>,
+    pub(super) part: String,
+}
+
+impl<'de> Deserialize<'de> for LogPattern {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(LogVisitor)
+    }
+}
+
+struct LogVisitor;
+
+impl<'de> Visitor<'de> for LogVisitor {
+    type Value = LogPattern;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("part of a log line (in quotes if it holds `: ` or is a number), or {LEVEL: part}")
+    }
+
+    fn visit_str<E: Error>(self, part: &str) -> Result<LogPattern, E> {
+        Ok(LogPattern { level: None, part: part.into() })
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<LogPattern, A::Error> {
+        let Some((level, part)) = map.next_entry::<Level, String>()? else {
+            return Err(A::Error::invalid_length(0, &self));
+        };
+        match map.next_key::<String>()? {
+            None => Ok(LogPattern { level: Some(level.into()), part }),
+            Some(_) => Err(A::Error::invalid_length(2, &self)),
+        }
+    }
+}
+
+impl JsonSchema for LogPattern {
+    fn schema_name() -> Cow<'static, str> {
+        "LogPattern".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        let level = json_schema!({"type": "string", "minLength": 1});
+        let levels: serde_json::Map<_, _> = ["trace", "debug", "info", "warn", "error", "critical"]
+            .map(|name| (name.to_owned(), level.clone().to_value()))
+            .into_iter()
+            .collect();
+        json_schema!({
+            "description": "A part of a log line: text at any level, or {LEVEL: text}.",
+            "oneOf": [
+                {"type": "string", "minLength": 1},
+                {"type": "object", "properties": levels, "additionalProperties": false,
+                 "minProperties": 1, "maxProperties": 1},
+            ]
+        })
+    }
+}
+
+/// Reads a value that may be left out, but not be null: an `Option` would take a forgotten value for an absent key.
+fn given<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -> Result<Option<T>, D::Error> {
+    T::deserialize(deserializer).map(Some)
+}
+
+/// The JSON Schema of a case file, as it stands in `docs/case.schema.json`.
+pub fn schema() -> String {
+    let schema = schemars::schema_for!(CaseFile);
+    serde_json::to_string_pretty(&schema).unwrap_or_default() + "\n"
+}
