@@ -107,23 +107,28 @@ pub fn read(path: &str) -> String {
     std::fs::read_to_string(root().join(path)).unwrap_or_else(|error| panic!("{path}: {error}"))
 }
 
-/// Every file of the workspace with this extension, as path from the root; what a build leaves behind is not in it.
+/// Every file with this extension, as path from the root.
 pub fn files(extension: &str) -> Vec<String> {
+    let wanted = |path: &String| Path::new(path).extension().is_some_and(|found| found == extension);
+    tree().into_iter().filter(wanted).collect()
+}
+
+/// Every file of the workspace, as path from the root; neither history nor what a build leaves behind.
+pub fn tree() -> Vec<String> {
     let mut found = Vec::new();
-    collect(root(), extension, &mut found);
+    collect(root(), &mut found);
     found.sort();
     found
 }
 
-fn collect(folder: &Path, extension: &str, found: &mut Vec<String>) {
+fn collect(folder: &Path, found: &mut Vec<String>) {
     for entry in std::fs::read_dir(folder).expect("a folder of the workspace can be read") {
         let path = entry.expect("an entry of a folder can be read").path();
-        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        if path.is_dir() && !name.starts_with('.') && !["target", "dist"].contains(&&*name) {
-            collect(&path, extension, found);
-        } else if path.is_file() && path.extension().is_some_and(|found| found == extension) {
-            found.push(relative(&path));
+        let name = relative(&path);
+        if [".git", "target", "dist"].contains(&name.as_str()) {
+            continue;
         }
+        if path.is_dir() { collect(&path, found) } else { found.push(name) }
     }
 }
 
