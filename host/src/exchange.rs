@@ -135,6 +135,10 @@ pub struct Setup {
     pub direction: Direction,
     /// The lowest level that is logged.
     pub log_level: Level,
+    /// Envoy's `per_connection_buffer_limit_bytes`: how much of a body a filter may hold back.
+    pub buffer_limit: usize,
+    /// What the plugin reads as the current time.
+    pub clock: Clock,
 }
 
 impl Default for Setup {
@@ -152,8 +156,20 @@ impl Default for Setup {
             node_metadata: serde_json::json!({}),
             direction: Direction::Unspecified,
             log_level: Level::Info,
+            buffer_limit: 1024 * 1024,
+            clock: Clock::Real,
         }
     }
+}
+
+/// The clock of a host.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Clock {
+    /// The machine's wall clock.
+    #[default]
+    Real,
+    /// Always this time, in nanoseconds since 1970.
+    Fixed(u64),
 }
 
 /// Log levels of the ABI, lowest first.
@@ -185,8 +201,10 @@ pub struct LogLine {
 /// All that could be seen of one request.
 #[derive(Clone, Debug, Default)]
 pub struct Exchange {
-    /// What the client got; `None` when the stream was reset before a response began.
+    /// What the client got; `None` when the stream ended before a response began.
     pub client: Option<Message>,
+    /// Whether the proxy reset the stream: before a response (`client` is `None`) or in the middle of it.
+    pub reset: bool,
     /// What reached the upstream; `None` when nothing did.
     pub upstream: Option<Message>,
     /// The response code details (`%RESPONSE_CODE_DETAILS%`).
@@ -199,4 +217,10 @@ pub struct Exchange {
     pub host_calls: BTreeMap<String, u32>,
     /// Callbacks entered, by name, and how often; only hosts of ours can count them.
     pub callbacks: BTreeMap<String, u32>,
+    /// How often the plugin made the proxy forget its route; only hosts of ours can count it.
+    pub route_clears: u32,
+    /// What the plugin did that the ABI forbids and the proxy does not report; only hosts of ours see it.
+    pub misuse: Vec<String>,
+    /// Why the plugin's VM has failed, now or earlier; only hosts of ours know it.
+    pub vm_failure: Option<String>,
 }

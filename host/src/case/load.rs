@@ -204,7 +204,7 @@ fn setup(shared: &CaseFile, case: &CaseEntry, plugin: &str) -> Setup {
             Some(Direction::Outbound) => exchange::Direction::Outbound,
         },
         log_level: case.log_level.map_or(default.log_level, Into::into),
-        vm_id: default.vm_id,
+        ..default
     }
 }
 

@@ -1,0 +1,198 @@
+//! Envoy's attribute list, as far as one exchange knows it (row 47).
+//!
+//! Attributes made of headers can be read as long as the plugin could reach those headers, and again when it logs.
+
+use super::guest::Side;
+use super::node::node;
+use super::stream::Stream;
+use super::value::Value;
+use super::vm::Vm;
+use crate::exchange::{Direction, Headers, Setup};
+
+/// The addresses of an exchange: nothing is listening there.
+const CLIENT: (&str, i64) = ("127.0.0.1:40000", 40_000);
+const LISTENER: (&str, i64) = ("127.0.0.1:10000", 10_000);
+const UPSTREAM: (&str, i64) = ("127.0.0.1:8081", 8081);
+const UPSTREAM_LOCAL: &str = "127.0.0.1:40001";
+
+impl Vm {
+    /// The attribute at the top of a path. The old names (`node`, `listener_direction`, ...) are gone, as in Envoy 1.40.
+    pub(super) fn attribute(&mut self, name: &[u8]) -> Option<Value> {
+        let now = self.now();
+        let xds = name == b"xds";
+        let node = xds.then(|| node(&self.setup));
+        let setup = self.setup.clone();
+        match name {
+            b"plugin_name" => return Some(Value::text(setup.name)),
+            b"plugin_root_id" => return Some(Value::text(setup.root_id)),
+            b"plugin_vm_id" => return Some(Value::text(setup.vm_id)),
+            _ => {}
+        }
+        let stream = self.stream();
+        if xds {
+            return Some(xds_attributes(&setup, node, stream.is_some()));
+        }
+        let stream = stream?;
+        Some(match name {
+            b"request" => request(stream, now),
+            b"response" => response(stream),
+            b"connection" => connection(),
+            b"connection_id" => Value::Uint(1),
+            b"source" => peer(CLIENT),
+            b"destination" => peer(LISTENER),
+            b"upstream" => upstream(stream),
+            b"metadata" => Value::Message(Vec::new(), vec![("filter_metadata", Value::Map(Vec::new()))]),
+            b"filter_state" => filter_state(stream),
+            b"upstream_filter_state" => Value::Lookup(Vec::new()),
+            _ => return wasm_state(stream, name),
+        })
+    }
+}
+
+/// What the plugin itself has set.
+fn wasm_state(stream: &Stream, name: &[u8]) -> Option<Value> {
+    let name = format!("wasm.{}", String::from_utf8_lossy(name));
+    stream.filter_state.get(&name).map(Value::text)
+}
+
+fn filter_state(stream: &Stream) -> Value {
+    Value::Lookup(
+        stream
+            .filter_state
+            .iter()
+            .map(|(name, value)| (name.as_bytes().to_vec(), Value::text(value)))
+            .collect(),
+    )
+}
+
+fn request(stream: &mut Stream, now: u64) -> Value {
+    let (bytes, logging, complete) = (stream.request.bytes, stream.logging, stream.complete);
+    let duration = complete.then(|| Value::Int(now.saturating_sub(stream.start_time).cast_signed()));
+    let start = Value::Int(stream.start_time.cast_signed());
+    let headers = visible(stream, Side::Request, logging);
+    let field = |name: &str| headers.and_then(|headers| headers.first(name)).map(Value::text);
+    let path = headers.map(|headers| headers.first(":path").unwrap_or_default());
+    Value::lookup([
+        ("headers", Some(header_values(headers))),
+        ("headers_bytes", Some(Value::size(size(headers)))),
+        ("time", Some(start)),
+        ("size", content_length(headers).unwrap_or(Some(Value::size(bytes)))),
+        ("total_size", Some(Value::size(bytes + size(headers)))),
+        ("duration", duration),
+        ("protocol", Some(Value::text("HTTP/1.1"))),
+        ("path", field(":path")),
+        ("url_path", path.map(|path| Value::text(split_query(path).0))),
+        ("query", path.map(|path| Value::text(split_query(path).1))),
+        ("host", field(":authority")),
+        ("scheme", field(":scheme")),
+        ("method", field(":method")),
+        ("referer", field("referer")),
+        ("id", field("x-request-id")),
+        ("useragent", field("user-agent")),
+    ])
+}
+
+fn response(stream: &mut Stream) -> Value {
+    let (bytes, logging) = (stream.response.bytes, stream.logging);
+    let code = stream.client.as_ref().map(|client| Value::Int(client.status().into()));
+    let details = Some(&stream.details).filter(|details| !details.is_empty()).map(Value::text);
+    let trailers = stream.response.trailers.clone().filter(|_| logging || stream.response.reach.trailers);
+    let headers = visible(stream, Side::Response, logging);
+    let trailers = trailers.as_ref();
+    Value::lookup([
+        ("code", code),
+        ("code_details", details),
+        ("headers", Some(header_values(headers))),
+        ("headers_bytes", Some(Value::size(size(headers)))),
+        ("trailers", Some(header_values(trailers))),
+        ("size", Some(Value::size(bytes))),
+        ("total_size", Some(Value::size(bytes + size(headers) + size(trailers)))),
+        ("flags", Some(Value::Int(0))),
+        ("grpc_status", grpc_status(trailers).or_else(|| grpc_status(headers))),
+    ])
+}
+
+fn upstream(stream: &Stream) -> Value {
+    let known = stream.upstream.is_some();
+    let when = |value: Value| Some(value).filter(|_| known);
+    Value::lookup([
+        ("address", when(Value::text(UPSTREAM.0))),
+        ("port", when(Value::Int(UPSTREAM.1))),
+        ("local_address", when(Value::text(UPSTREAM_LOCAL))),
+        ("transport_failure_reason", when(Value::text(""))),
+        ("request_attempt_count", Some(Value::Uint(u64::from(known)))),
+    ])
+}
+
+fn connection() -> Value {
+    Value::lookup([
+        ("id", Some(Value::Uint(1))),
+        ("mtls", Some(Value::Bool(false))),
+        ("requested_server_name", Some(Value::text(""))),
+    ])
+}
+
+fn peer((address, port): (&str, i64)) -> Value {
+    Value::lookup([("address", Some(Value::text(address))), ("port", Some(Value::Int(port)))])
+}
+
+/// The root context knows the node only.
+fn xds_attributes(setup: &Setup, node: Option<Value>, in_stream: bool) -> Value {
+    let when = |value: Value| Some(value).filter(|_| in_stream);
+    let empty = || when(Value::Message(Vec::new(), vec![("filter_metadata", Value::Map(Vec::new()))]));
+    Value::lookup([
+        ("node", node),
+        ("cluster_name", when(Value::text("upstream"))),
+        ("cluster_metadata", empty()),
+        ("route_name", when(Value::text(""))),
+        ("route_metadata", empty()),
+        ("virtual_host_name", when(Value::text("default"))),
+        ("virtual_host_metadata", empty()),
+        ("filter_chain_name", when(Value::text(""))),
+        ("listener_metadata", empty()),
+        ("listener_direction", when(Value::Int(direction(setup.direction)))),
+    ])
+}
+
+fn direction(direction: Direction) -> i64 {
+    match direction {
+        Direction::Unspecified => 0,
+        Direction::Inbound => 1,
+        Direction::Outbound => 2,
+    }
+}
+
+fn visible(stream: &mut Stream, side: Side, logging: bool) -> Option<&Headers> {
+    let half = stream.half(side);
+    half.headers.as_ref().filter(|_| half.reach.headers || logging)
+}
+
+/// By name, with repeated fields joined.
+fn header_values(headers: Option<&Headers>) -> Value {
+    let Some(headers) = headers else { return Value::Lookup(Vec::new()) };
+    let joined = |name: &Vec<u8>| headers.all(name).collect::<Vec<_>>().join(&b',');
+    Value::Lookup(headers.0.iter().map(|(name, _)| (name.clone(), Value::Bytes(joined(name)))).collect())
+}
+
+fn size(headers: Option<&Headers>) -> usize {
+    let fields = headers.iter().flat_map(|headers| &headers.0);
+    fields.map(|(name, value)| name.len() + value.len()).sum()
+}
+
+/// The number in `content-length`; inside, nothing when it is not a number; outside, nothing when there is no such field.
+fn content_length(headers: Option<&Headers>) -> Option<Option<Value>> {
+    let text = std::str::from_utf8(headers?.first("content-length")?).ok();
+    Some(text.and_then(|text| text.parse().ok()).map(Value::Int))
+}
+
+fn grpc_status(headers: Option<&Headers>) -> Option<Value> {
+    let text = std::str::from_utf8(headers?.first("grpc-status")?).ok()?;
+    text.parse().ok().map(Value::Int)
+}
+
+/// Path and query; a fragment belongs to neither query nor, without a query, to anything but the path.
+fn split_query(path: &[u8]) -> (&[u8], &[u8]) {
+    let mut parts = path.splitn(2, |byte| *byte == b'?');
+    let (path, rest) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
+    (path, rest.split(|byte| *byte == b'#').next().unwrap_or_default())
+}

@@ -1,0 +1,93 @@
+//! Buffers: bodies and configurations (rows 18 to 20).
+
+use super::guest::Side;
+use super::status::Status;
+use super::vm::Vm;
+
+/// The buffers of the ABI.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BufferType {
+    /// The body of one side.
+    Body(Side),
+    /// The VM's configuration.
+    VmConfiguration,
+    /// The plugin's configuration, while it is being configured.
+    PluginConfiguration,
+    /// Arguments of a foreign function; empty for a plugin that is not called by one.
+    CallData,
+    /// A buffer of a connection or of a callout; the number is the one at the ABI, 2 to 5.
+    Other(u32),
+}
+
+impl BufferType {
+    /// The buffer with this number at the ABI.
+    pub fn from_number(number: u32) -> Result<Self, Status> {
+        Ok(match number {
+            0 => Self::Body(Side::Request),
+            1 => Self::Body(Side::Response),
+            2..=5 => Self::Other(number),
+            6 => Self::VmConfiguration,
+            7 => Self::PluginConfiguration,
+            8 => Self::CallData,
+            _ => return Err(Status::BAD_ARGUMENT),
+        })
+    }
+}
+
+impl Vm {
+    /// `proxy_get_buffer_bytes`: at most `size` bytes from `start` on. `width` is the size of a word of the guest, in
+    /// which the end must not overflow: `u32::MAX` for a wasm module.
+    pub fn get_buffer_bytes(
+        &mut self,
+        buffer: BufferType,
+        start: usize,
+        size: usize,
+        width: usize,
+    ) -> Result<Vec<u8>, Status> {
+        let bytes = self.buffer(buffer)?;
+        let end = start.checked_add(size).filter(|end| *end <= width).ok_or(Status::BAD_ARGUMENT)?;
+        Ok(bytes.get(start..end.min(bytes.len())).unwrap_or_default().to_vec())
+    }
+
+    /// `proxy_get_buffer_status`: its length.
+    pub fn get_buffer_length(&mut self, buffer: BufferType) -> Result<usize, Status> {
+        self.buffer(buffer).map(<[u8]>::len)
+    }
+
+    /// `proxy_set_buffer_bytes` (row 19): from the start, replaces `size` bytes; from the end on, appends; a start in
+    /// between is refused.
+    pub fn set_buffer_bytes(
+        &mut self,
+        buffer: BufferType,
+        start: usize,
+        size: usize,
+        bytes: &[u8],
+    ) -> Result<(), Status> {
+        self.buffer(buffer)?;
+        let BufferType::Body(side) = buffer else { return Err(Status::BAD_ARGUMENT) };
+        let half = self.stream().ok_or(Status::BAD_ARGUMENT)?.half(side);
+        let body = half.buffer().ok_or(Status::BAD_ARGUMENT)?;
+        if start == 0 {
+            body.splice(..size.min(body.len()), bytes.iter().copied());
+        } else if start >= body.len() {
+            body.extend(bytes);
+        } else {
+            return Err(Status::BAD_ARGUMENT);
+        }
+        Ok(())
+    }
+
+    fn buffer(&mut self, buffer: BufferType) -> Result<&[u8], Status> {
+        match buffer {
+            BufferType::Body(side) => {
+                // A body that is not there reads as an empty one.
+                let body = self.stream().and_then(|stream| stream.half(side).buffer());
+                Ok(body.map(|body| body.as_slice()).unwrap_or_default())
+            }
+            BufferType::VmConfiguration => Ok(&self.setup.vm_configuration),
+            BufferType::PluginConfiguration if self.configuring => Ok(&self.setup.configuration),
+            BufferType::CallData => Ok(&[]),
+            BufferType::PluginConfiguration | BufferType::Other(_) => Err(Status::NOT_FOUND),
+        }
+    }
+}

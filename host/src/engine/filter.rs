@@ -1,0 +1,183 @@
+//! The plugin as a filter of the chain: creates its context, enters its callbacks, and reads its actions as Envoy does.
+
+use super::guest::{Call, Guest, Side};
+use super::reply::LocalReply;
+use super::stream::Iteration;
+use super::worker::Worker;
+
+/// What a body callback wants done with the piece it saw.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum BodyVerdict {
+    Continue,
+    /// Hold it back, up to the buffer limit.
+    Buffer,
+    /// Hold it back and slow the sender down.
+    Watermark,
+    /// Stop, and keep nothing.
+    Drop,
+    /// The stream ended before the plugin saw anything.
+    Gone,
+}
+
+/// What came of entering a stream callback.
+enum Outcome {
+    /// The plugin has nothing to say: it lacks the callback, or it has failed and fails open.
+    Continue,
+    /// The VM has failed and the stream with it.
+    Closed,
+    /// The callback returned this action.
+    Action(u32),
+}
+
+/// Bigger than every action: what a callback means when it asked for a local reply (row 13).
+const STOP: u32 = u32::MAX;
+
+impl<G: Guest> Worker<G> {
+    /// Rows 7 and 10.
+    pub(super) fn filter_headers(&mut self, id: u32, side: Side, end_of_stream: bool) -> Iteration {
+        if side == Side::Request {
+            self.create(id);
+        }
+        if !self.listens(id, side) {
+            return Iteration::Continue;
+        }
+        let count = self.with(id, |stream| {
+            stream.end_of_stream = end_of_stream;
+            let half = stream.half(side);
+            half.reach.headers = true;
+            half.headers.as_ref().map_or(0, |headers| headers.0.len())
+        });
+        let call = Call::Headers { context: id, side, count: number(count), end_of_stream };
+        let relaxed = self.vm.borrow().setup.allow_on_headers_stop_iteration;
+        let verdict = match self.enter(id, call) {
+            Outcome::Continue | Outcome::Action(0 | 2) => Iteration::Continue,
+            Outcome::Action(1) if relaxed => Iteration::Stop,
+            Outcome::Action(3) => Iteration::StopAllAndBuffer,
+            Outcome::Closed | Outcome::Action(_) => Iteration::StopAllAndWatermark,
+        };
+        if verdict == Iteration::Continue {
+            self.with(id, |stream| stream.half(side).reach.headers = false);
+        }
+        verdict
+    }
+
+    /// Rows 11 and 14.
+    pub(super) fn filter_data(&mut self, id: u32, side: Side, end_of_stream: bool) -> BodyVerdict {
+        if !self.listens(id, side) {
+            return BodyVerdict::Continue;
+        }
+        if !self.append_to_held(id, side) {
+            return BodyVerdict::Gone;
+        }
+        let size = self.with(id, |stream| {
+            stream.end_of_stream = end_of_stream;
+            let half = stream.half(side);
+            half.reach.chunk = true;
+            half.buffer().map_or(0, |buffer| buffer.len())
+        });
+        let call = Call::Body { context: id, side, size: number(size), end_of_stream };
+        let verdict = match self.enter(id, call) {
+            Outcome::Continue | Outcome::Action(0) => BodyVerdict::Continue,
+            Outcome::Action(1) => BodyVerdict::Buffer,
+            Outcome::Action(2) => BodyVerdict::Watermark,
+            Outcome::Closed | Outcome::Action(_) => BodyVerdict::Drop,
+        };
+        self.with(id, |stream| {
+            let reach = &mut stream.half(side).reach;
+            reach.held = verdict == BodyVerdict::Buffer;
+            reach.chunk &= verdict != BodyVerdict::Continue;
+        });
+        verdict
+    }
+
+    /// Row 12. True means continue.
+    pub(super) fn filter_trailers(&mut self, id: u32, side: Side) -> bool {
+        if !self.listens(id, side) {
+            return true;
+        }
+        let count = self.with(id, |stream| {
+            let half = stream.half(side);
+            half.reach.trailers = true;
+            half.trailers.as_ref().map_or(0, |trailers| trailers.0.len())
+        });
+        let call = Call::Trailers { context: id, side, count: number(count) };
+        let goes_on = matches!(self.enter(id, call), Outcome::Continue | Outcome::Action(0));
+        if goes_on {
+            self.with(id, |stream| stream.half(side).reach.trailers = false);
+        }
+        goes_on
+    }
+
+    /// Tells the guest of the context, once (row 7).
+    pub(super) fn create(&mut self, id: u32) {
+        let first = self.with(id, |stream| stream.plugged && !std::mem::replace(&mut stream.created, true));
+        if first == Some(true) {
+            let parent = self.vm.borrow().root;
+            self.notify(&Call::ContextCreate { context: id, parent });
+        }
+    }
+
+    /// Enters a callback whose result does not matter, unless the VM has failed (row 51).
+    pub(super) fn notify(&mut self, call: &Call) {
+        if !self.failed() && self.guest.has(call) {
+            // A failure is kept in the VM.
+            let _ = self.call(call);
+            self.vm.borrow_mut().stop_iteration = false;
+            self.run_deferred();
+        }
+    }
+
+    /// Whether the plugin hears of this side: its context exists, and no reply for its failure is on the way.
+    fn listens(&mut self, id: u32, side: Side) -> bool {
+        let heard = self.with(id, |stream| stream.created && (side == Side::Request || !stream.failed));
+        heard == Some(true)
+    }
+
+    fn enter(&mut self, id: u32, call: Call) -> Outcome {
+        if self.failed() {
+            return self.fail_stream(id);
+        }
+        if !self.guest.has(&call) {
+            return Outcome::Continue;
+        }
+        let outcome = match self.call(&call) {
+            Ok(_) if self.vm.borrow().stop_iteration => Outcome::Action(STOP),
+            Ok(action) => Outcome::Action(action),
+            Err(_) => self.fail_stream(id),
+        };
+        self.vm.borrow_mut().stop_iteration = false;
+        self.run_deferred();
+        outcome
+    }
+
+    /// Row 49: one 503, unless the plugin fails open.
+    fn fail_stream(&mut self, id: u32) -> Outcome {
+        if self.vm.borrow().setup.fail_open {
+            return Outcome::Continue;
+        }
+        let again = self.with(id, |stream| std::mem::replace(&mut stream.failed, true));
+        if again == Some(false) {
+            let details = "wasm_fail_stream".to_owned();
+            let reply = LocalReply { status: 503, details, grpc_status: Some(14), ..LocalReply::default() };
+            self.local_reply(id, reply);
+        }
+        Outcome::Closed
+    }
+
+    /// While a body is held back, the next piece is appended before the plugin sees it (row 14). False when that was too
+    /// much and ended the stream (row 15).
+    fn append_to_held(&mut self, id: u32, side: Side) -> bool {
+        let piece = self.with(id, |stream| {
+            let half = stream.half(side);
+            half.reach.held.then(|| std::mem::take(&mut half.chunk))
+        });
+        if let Some(piece) = piece.flatten() {
+            self.hold(id, side, piece, true);
+        }
+        self.goes_on(id, side)
+    }
+}
+
+fn number(count: Option<usize>) -> u32 {
+    u32::try_from(count.unwrap_or(0)).unwrap_or(u32::MAX)
+}

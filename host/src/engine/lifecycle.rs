@@ -1,0 +1,44 @@
+//! Resuming and ending streams from within the guest.
+
+use super::guest::Side;
+use super::reply::Deferred;
+use super::status::Status;
+use super::vm::Vm;
+
+impl Vm {
+    /// `proxy_continue_stream`: 0 request, 1 response, 2 downstream, 3 upstream.
+    pub fn continue_stream(&mut self, kind: u32) -> Result<(), Status> {
+        let side = match kind {
+            0 => Side::Request,
+            1 => Side::Response,
+            2 => return Ok(()),
+            3 => return Err(Status::UNIMPLEMENTED),
+            _ => return Err(Status::BAD_ARGUMENT),
+        };
+        let context = self.context();
+        let Some(stream) = self.streams.get_mut(&context) else { return Ok(()) };
+        // Whichever side goes on, the request is out of reach (row 22).
+        stream.request.reach.headers = false;
+        stream.request.reach.chunk = false;
+        stream.request.reach.trailers = false;
+        self.deferred.push_back(Deferred::Resume(context, side));
+        Ok(())
+    }
+
+    /// `proxy_close_stream`: resets the stream.
+    pub fn close_stream(&mut self, kind: u32) -> Result<(), Status> {
+        if kind > 3 {
+            return Err(Status::BAD_ARGUMENT);
+        }
+        let context = self.context();
+        if let Some(stream) = self.streams.get_mut(&context)
+            && kind < 2
+        {
+            if stream.details.is_empty() {
+                "wasm_close_stream".clone_into(&mut stream.details);
+            }
+            self.deferred.push_back(Deferred::Reset(context));
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,199 @@
+//! Local replies, and the other things that a host call only asks for: they happen when the callback has returned.
+
+use super::guest::{Guest, Side};
+use super::status::Status;
+use super::stream::Stream;
+use super::vm::Vm;
+use super::worker::Worker;
+use crate::exchange::Headers;
+
+/// A response that the proxy makes itself.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct LocalReply {
+    /// The status code.
+    pub status: u32,
+    /// The response code details.
+    pub details: String,
+    /// The body; the gRPC message when the request is gRPC.
+    pub body: Vec<u8>,
+    /// Fields to add.
+    pub headers: Headers,
+    /// The gRPC status; only used when the request is gRPC.
+    pub grpc_status: Option<u32>,
+}
+
+/// What happens when the current callback has returned, for which context.
+pub(super) enum Deferred {
+    Reply(u32, LocalReply),
+    Resume(u32, Side),
+    Reset(u32),
+}
+
+impl Vm {
+    /// `proxy_send_local_response` (row 32). Without a stream it is Ok and does nothing.
+    pub fn send_local_response(&mut self, mut reply: LocalReply) -> Result<(), Status> {
+        self.stop_iteration = true;
+        reply.details = reply.details.replace(|space: char| space.is_ascii_whitespace(), "_");
+        reply.grpc_status = reply.grpc_status.filter(|code| *code <= 16);
+        let context = self.context();
+        if self.streams.contains_key(&context) {
+            self.deferred.push_back(Deferred::Reply(context, reply));
+        }
+        Ok(())
+    }
+}
+
+impl<G: Guest> Worker<G> {
+    pub(super) fn run_deferred(&mut self) {
+        loop {
+            let next = self.vm.borrow_mut().deferred.pop_front();
+            match next {
+                Some(Deferred::Reply(id, reply)) => self.local_reply(id, reply),
+                Some(Deferred::Resume(id, side)) => self.resume(id, side),
+                Some(Deferred::Reset(id)) => self.reset(id),
+                None => return,
+            }
+        }
+    }
+
+    /// Answers the client in place of the upstream (row 33): through the plugin's own response callbacks if no response
+    /// has begun, past them if one has, and by a reset once its headers are on their way.
+    pub(super) fn local_reply(&mut self, id: u32, reply: LocalReply) {
+        let Some(route) = self.with(id, |stream| plan(stream, &reply)) else { return };
+        match route {
+            Route::Nowhere => {}
+            Route::AfterCallback => self.with(id, |stream| stream.prepared = Some(reply)).unwrap_or_default(),
+            Route::ThroughFilters => self.reply_through_filters(id, &reply),
+            Route::Direct => self.reply_directly(id, &reply),
+            Route::Reset => self.with(id, |stream| stream.reset = true).unwrap_or_default(),
+        }
+    }
+
+    /// Sends the reply that was waiting for the callback to return.
+    pub(super) fn send_prepared(&mut self, id: u32) {
+        if let Some(reply) = self.with(id, |stream| stream.prepared.take()).flatten() {
+            self.reply_through_filters(id, &reply);
+        }
+    }
+
+    fn reply_through_filters(&mut self, id: u32, reply: &LocalReply) {
+        let Some((headers, body)) = self.with(id, |stream| render(stream, reply)) else { return };
+        let end_of_stream = body.is_empty();
+        self.with(id, |stream| {
+            stream.response.headers = Some(headers);
+            stream.response.complete = end_of_stream;
+        });
+        self.headers(id, Side::Response, end_of_stream);
+        if !end_of_stream && self.goes_on(id, Side::Response) {
+            self.with(id, |stream| stream.response.complete = true);
+            self.data(id, Side::Response, body, true);
+        }
+    }
+
+    fn reply_directly(&mut self, id: u32, reply: &LocalReply) {
+        let Some((headers, body)) = self.with(id, |stream| render(stream, reply)) else { return };
+        self.with(id, |stream| {
+            stream.response.headers = Some(headers);
+            stream.response.trailers = None;
+            stream.response.aborted = true;
+        });
+        self.pass_headers(id, Side::Response, body.is_empty());
+        if !body.is_empty() {
+            self.pass_data(id, Side::Response, body, true);
+        }
+    }
+
+    fn reset(&mut self, id: u32) {
+        self.with(id, |stream| stream.reset |= !stream.ended);
+    }
+}
+
+/// The way a local reply takes.
+enum Route {
+    Nowhere,
+    AfterCallback,
+    ThroughFilters,
+    Direct,
+    Reset,
+}
+
+fn plan(stream: &mut Stream, reply: &LocalReply) -> Route {
+    if stream.over() {
+        return Route::Nowhere;
+    }
+    if let Some(side) = stream.calling {
+        stream.half(side).aborted = true;
+    }
+    stream.details.clone_from(&reply.details);
+    match (stream.response.headers.is_some(), stream.calling) {
+        (false, Some(_)) => Route::AfterCallback,
+        (false, None) => Route::ThroughFilters,
+        (true, _) if stream.client.is_none() => Route::Direct,
+        (true, _) => Route::Reset,
+    }
+}
+
+/// The headers and the body of a local reply.
+fn render(stream: &mut Stream, reply: &LocalReply) -> (Headers, Vec<u8>) {
+    let request = stream.request.headers.clone().unwrap_or_default();
+    let mut headers = Headers::default();
+    headers.add(":status", reply.status.to_string());
+    reply.headers.0.iter().for_each(|(name, value)| headers.add(name, value.clone()));
+    if is_grpc(&request) {
+        render_grpc(&mut headers, reply);
+        return (headers, Vec::new());
+    }
+    if reply.body.is_empty() {
+        headers.remove("content-length");
+        headers.remove("content-type");
+        return (headers, Vec::new());
+    }
+    headers.set("content-length", reply.body.len().to_string());
+    if headers.first("content-type").is_none() {
+        headers.set("content-type", "text/plain");
+    }
+    let body = if request.first(":method") == Some(b"HEAD") { Vec::new() } else { reply.body.clone() };
+    (headers, body)
+}
+
+fn is_grpc(request: &Headers) -> bool {
+    let kind = request.first("content-type").unwrap_or_default();
+    kind.strip_prefix(b"application/grpc")
+        .is_some_and(|rest| matches!(rest.first(), None | Some(b'+' | b';')))
+}
+
+/// A gRPC client reads the outcome from headers of a 200.
+fn render_grpc(headers: &mut Headers, reply: &LocalReply) {
+    headers.remove("content-length");
+    headers.set(":status", "200");
+    headers.0.rotate_right(1);
+    headers.set("content-type", "application/grpc");
+    if headers.first("grpc-status").is_none() {
+        let status = reply.grpc_status.unwrap_or_else(|| grpc_status(reply.status));
+        headers.set("grpc-status", status.to_string());
+    }
+    if !reply.body.is_empty() {
+        headers.set("grpc-message", percent_encoded(&reply.body));
+    }
+}
+
+/// The gRPC status that stands for an HTTP status.
+fn grpc_status(http: u32) -> u32 {
+    match http {
+        400 => 13,
+        401 => 16,
+        403 => 7,
+        404 => 12,
+        429 | 502..=504 => 14,
+        _ => 2,
+    }
+}
+
+fn percent_encoded(text: &[u8]) -> Vec<u8> {
+    text.iter()
+        .flat_map(|byte| match byte {
+            b' '..=b'~' if *byte != b'%' => vec![*byte],
+            _ => format!("%{byte:02X}").into_bytes(),
+        })
+        .collect()
+}

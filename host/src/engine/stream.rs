@@ -1,0 +1,124 @@
+//! The state of one HTTP stream: what the proxy knows of it, and what of that the plugin can reach.
+
+use super::guest::Side;
+use super::reply::LocalReply;
+use crate::exchange::{Headers, Message};
+use std::collections::BTreeMap;
+
+/// One HTTP stream, and the plugin's context in it.
+#[derive(Default)]
+pub(super) struct Stream {
+    pub(super) request: Half,
+    pub(super) response: Half,
+    /// The plugin is part of this stream; not so when its VM had failed before and the plugin fails open.
+    pub(super) plugged: bool,
+    /// The guest was told of this context.
+    pub(super) created: bool,
+    /// The last headers or body callback ended its side.
+    pub(super) end_of_stream: bool,
+    /// The side whose callback is running.
+    pub(super) calling: Option<Side>,
+    /// `on_log` is running: only copies of the headers can be read.
+    pub(super) logging: bool,
+    /// The reply for a failed VM was sent.
+    pub(super) failed: bool,
+    /// A local reply waiting for the running callback to return.
+    pub(super) prepared: Option<LocalReply>,
+    pub(super) details: String,
+    pub(super) upstream: Option<Message>,
+    /// The whole request reached the upstream.
+    pub(super) upstream_complete: bool,
+    pub(super) client: Option<Message>,
+    /// The whole response reached the client.
+    pub(super) ended: bool,
+    pub(super) reset: bool,
+    /// The request is over, one way or another: durations are known.
+    pub(super) complete: bool,
+    pub(super) filter_state: BTreeMap<String, Vec<u8>>,
+    pub(super) route_clears: u32,
+    pub(super) misuse: Vec<String>,
+    pub(super) start_time: u64,
+}
+
+/// One direction of a stream.
+#[derive(Default)]
+pub(super) struct Half {
+    pub(super) headers: Option<Headers>,
+    pub(super) trailers: Option<Headers>,
+    /// The piece of the body that is passing.
+    pub(super) chunk: Vec<u8>,
+    /// What the plugin made the proxy hold back.
+    pub(super) held: Option<Vec<u8>>,
+    pub(super) iteration: Iteration,
+    pub(super) headers_passed: bool,
+    pub(super) trailers_passed: bool,
+    /// All of this direction has arrived.
+    pub(super) complete: bool,
+    /// The plugin has seen the end of this direction.
+    pub(super) ended: bool,
+    /// A local reply ended the way through the plugin.
+    pub(super) aborted: bool,
+    /// Bytes of body that have passed.
+    pub(super) bytes: usize,
+    /// Which of these the plugin can reach now (row 21).
+    pub(super) reach: Reach,
+}
+
+/// What the plugin can reach of one direction.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Reach {
+    pub(super) headers: bool,
+    pub(super) chunk: bool,
+    /// The body buffer is what is held back, not the passing piece (row 14).
+    pub(super) held: bool,
+    pub(super) trailers: bool,
+}
+
+/// How far a direction may go on by itself.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Iteration {
+    #[default]
+    Continue,
+    /// Headers or body stopped at the plugin; what follows is still shown to it.
+    Stop,
+    /// Everything is held back before the plugin, up to the buffer limit.
+    StopAllAndBuffer,
+    /// Everything is held back before the plugin, and the sender is slowed down.
+    StopAllAndWatermark,
+}
+
+impl Iteration {
+    pub(super) fn stops_all(self) -> bool {
+        matches!(self, Self::StopAllAndBuffer | Self::StopAllAndWatermark)
+    }
+}
+
+impl Half {
+    /// The buffer behind the body buffer types; none when there is nothing to read or write.
+    pub(super) fn buffer(&mut self) -> Option<&mut Vec<u8>> {
+        match self.reach {
+            Reach { held: true, .. } => self.held.as_mut(),
+            Reach { chunk: true, .. } => Some(&mut self.chunk),
+            _ => None,
+        }
+    }
+}
+
+impl Stream {
+    pub(super) fn half(&mut self, side: Side) -> &mut Half {
+        match side {
+            Side::Request => &mut self.request,
+            Side::Response => &mut self.response,
+        }
+    }
+
+    /// Nothing more happens on this stream.
+    pub(super) fn over(&self) -> bool {
+        self.ended || self.reset
+    }
+
+    /// The route is looked up again (row 26).
+    pub(super) fn clear_route(&mut self) {
+        self.route_clears += 1;
+    }
+}

@@ -1,0 +1,233 @@
+//! Drives a guest: start-up, and exchanges from the request's first header to the stream's end.
+
+use super::guest::{Call, Guest, Side, Trap};
+use super::stream::Stream;
+use super::vm::Shared;
+use crate::exchange::{Exchange, Headers, LogLine, Message};
+use std::fmt;
+
+/// A guest and its VM.
+pub struct Worker<G> {
+    pub(super) vm: Shared,
+    pub(super) guest: G,
+}
+
+/// Why a plugin did not start (row 6).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Refusal {
+    /// `proxy_on_vm_start` returned false.
+    VmStart,
+    /// `proxy_on_configure` returned false.
+    Configure,
+    /// The VM failed.
+    Failed(String),
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::VmStart => formatter.write_str("the VM did not start"),
+            Self::Configure => formatter.write_str("the plugin refused its configuration"),
+            Self::Failed(reason) => write!(formatter, "the VM failed: {reason}"),
+        }
+    }
+}
+
+impl<G: Guest> Worker<G> {
+    /// A worker for a guest that has been initialised.
+    pub fn new(vm: Shared, guest: G) -> Self {
+        vm.borrow_mut().initialised();
+        Self { vm, guest }
+    }
+
+    /// Creates the root context, starts the VM and configures the plugin.
+    pub fn start(&mut self) -> Result<(), Refusal> {
+        let (root, vm_size, size) = {
+            let mut vm = self.vm.borrow_mut();
+            vm.root = vm.new_context(0);
+            (vm.root, vm.setup.vm_configuration.len(), vm.setup.configuration.len())
+        };
+        self.check()?;
+        self.begin(&Call::ContextCreate { context: root, parent: 0 })?;
+        let call = Call::VmStart { context: root, size: u32::try_from(vm_size).unwrap_or(u32::MAX) };
+        self.begin(&call)?.then_some(()).ok_or(Refusal::VmStart)?;
+        self.vm.borrow_mut().configuring = true;
+        let call = Call::Configure { context: root, size: u32::try_from(size).unwrap_or(u32::MAX) };
+        let accepted = self.begin(&call);
+        self.vm.borrow_mut().configuring = false;
+        accepted?.then_some(()).ok_or(Refusal::Configure)
+    }
+
+    /// Runs one request to its end. The upstream answers `upstream` if the whole request reaches it; a client whose
+    /// request is held back for ever goes away.
+    pub fn exchange(&mut self, request: Message, upstream: &Message) -> Exchange {
+        let first_line = self.prepare();
+        let id = self.open();
+        self.send(id, Side::Request, request);
+        if self.with(id, |stream| stream.upstream_complete && !stream.over()) == Some(true) {
+            self.with(id, |stream| "via_upstream".clone_into(&mut stream.details));
+            let mut response = upstream.clone();
+            response.headers.set("x-envoy-upstream-service-time", "0");
+            self.send(id, Side::Response, response);
+        }
+        self.close(id);
+        self.report(id, first_line)
+    }
+
+    /// The VM this worker drives.
+    pub fn vm(&self) -> &Shared {
+        &self.vm
+    }
+
+    pub(super) fn failed(&self) -> bool {
+        self.vm.borrow().failure.is_some()
+    }
+
+    /// Enters the guest. Whatever happened in there, a failed VM is an error.
+    pub(super) fn call(&mut self, call: &Call) -> Result<u32, Trap> {
+        self.vm.borrow_mut().enter(call);
+        let result = self.guest.call(call);
+        let mut vm = self.vm.borrow_mut();
+        vm.leave();
+        if let Err(trap) = &result {
+            vm.fail(trap.0.clone());
+        }
+        match &vm.failure {
+            Some(reason) => Err(Trap(reason.clone())),
+            None => result,
+        }
+    }
+
+    /// Looks at a stream, between two entries into the guest.
+    pub(super) fn with<T>(&self, id: u32, look: impl FnOnce(&mut Stream) -> T) -> Option<T> {
+        self.vm.borrow_mut().streams.get_mut(&id).map(look)
+    }
+
+    /// A callback of the start; a missing one counts as true.
+    fn begin(&mut self, call: &Call) -> Result<bool, Refusal> {
+        if !self.guest.has(call) {
+            return Ok(true);
+        }
+        let result = self.call(call);
+        self.vm.borrow_mut().stop_iteration = false;
+        self.run_deferred();
+        result.map(|accepted| accepted != 0).map_err(|trap| Refusal::Failed(trap.0))
+    }
+
+    fn check(&self) -> Result<(), Refusal> {
+        match &self.vm.borrow().failure {
+            Some(reason) => Err(Refusal::Failed(reason.clone())),
+            None => Ok(()),
+        }
+    }
+
+    /// Resets what is counted per exchange; tells where its log begins.
+    fn prepare(&mut self) -> usize {
+        let mut vm = self.vm.borrow_mut();
+        vm.host_calls.clear();
+        vm.callbacks.clear();
+        vm.lines.len()
+    }
+
+    fn open(&mut self) -> u32 {
+        let mut vm = self.vm.borrow_mut();
+        let skipped = vm.failure.is_some() && vm.setup.fail_open;
+        let root = vm.root;
+        let id = vm.new_context(root);
+        let stream = Stream { plugged: !skipped, start_time: vm.now(), ..Stream::default() };
+        vm.streams.insert(id, stream);
+        id
+    }
+
+    /// A whole message arrives on one side, piece by piece, as long as anybody wants it.
+    fn send(&mut self, id: u32, side: Side, message: Message) {
+        let Message { headers, body, trailers } = message;
+        let headers = if side == Side::Request { incoming(id, headers) } else { lower_case(headers) };
+        let trailers = Some(lower_case(trailers)).filter(|trailers| !trailers.0.is_empty());
+        let last = body.len();
+        self.with(id, |stream| {
+            stream.half(side).headers = Some(headers);
+            stream.half(side).complete = last == 0 && trailers.is_none();
+        });
+        self.headers(id, side, last == 0 && trailers.is_none());
+        for (index, piece) in body.into_iter().enumerate() {
+            let end_of_stream = index + 1 == last && trailers.is_none();
+            if self.goes_on(id, side) {
+                self.with(id, |stream| stream.half(side).complete = end_of_stream);
+                self.data(id, side, piece, end_of_stream);
+            }
+        }
+        if trailers.is_some() && self.goes_on(id, side) {
+            self.with(id, |stream| {
+                stream.half(side).trailers = trailers;
+                stream.half(side).complete = true;
+            });
+            self.trailers(id, side);
+        }
+    }
+
+    /// Ends the stream: log, done, delete (row 29).
+    fn close(&mut self, id: u32) {
+        self.with(id, |stream| {
+            if !stream.over() {
+                "downstream_remote_disconnect".clone_into(&mut stream.details);
+            }
+            stream.complete = true;
+        });
+        self.create(id);
+        if self.with(id, |stream| stream.created) == Some(true) {
+            self.with(id, |stream| stream.logging = true);
+            self.notify(&Call::Log { context: id });
+            self.with(id, |stream| stream.logging = false);
+            self.notify(&Call::Done { context: id });
+            self.notify(&Call::Delete { context: id });
+        }
+        self.vm.borrow_mut().contexts.remove(&id);
+    }
+
+    fn report(&mut self, id: u32, first_line: usize) -> Exchange {
+        let mut vm = self.vm.borrow_mut();
+        let stream = vm.streams.remove(&id).unwrap_or_default();
+        let log: Vec<LogLine> = vm.lines.iter().skip(first_line).cloned().collect();
+        Exchange {
+            client: stream.client,
+            reset: stream.reset,
+            upstream: stream.upstream,
+            details: stream.details,
+            filter_state: stream.filter_state,
+            log,
+            host_calls: vm.host_calls.clone(),
+            callbacks: vm.callbacks.clone(),
+            route_clears: stream.route_clears,
+            misuse: stream.misuse,
+            vm_failure: vm.failure.clone(),
+        }
+    }
+}
+
+fn lower_case(headers: Headers) -> Headers {
+    let mut lower = Headers::default();
+    headers.0.into_iter().for_each(|(name, value)| lower.add(name, value));
+    lower
+}
+
+/// What the connection manager makes of a request before the filters see it. The request id is the same in every run.
+fn incoming(id: u32, headers: Headers) -> Headers {
+    let mut headers = lower_case(headers);
+    if headers.first("x-forwarded-proto").is_none() {
+        headers.add("x-forwarded-proto", "http");
+    }
+    if headers.first("x-request-id").is_none() {
+        headers.add("x-request-id", format!("00000000-0000-4000-8000-{id:012x}"));
+    }
+    headers
+}
+
+/// What the connection manager makes of a response behind the filters.
+pub(super) fn outgoing(mut message: Message, now: u64) -> Message {
+    if message.headers.first("date").is_none() {
+        message.headers.add("date", super::clock::http_date(now));
+    }
+    message.headers.set("server", "envoy");
+    message
+}
