@@ -38,7 +38,7 @@ struct Module {
 fn dist() -> &'static (Vec<Module>, String) {
     static DIST: OnceLock<(Vec<Module>, String)> = OnceLock::new();
     DIST.get_or_init(|| {
-        let table = build(root());
+        let table = build(root(), &[]);
         (modules(root()), table)
     })
 }
@@ -61,12 +61,10 @@ fn file_name(path: &Path) -> String {
     path.file_name().unwrap_or_default().to_string_lossy().into_owned()
 }
 
-/// Runs a workspace's scripts/build, as somebody does who has flags of his own.
-fn build(workspace: &Path) -> String {
-    let output = Command::new(workspace.join("scripts/build"))
-        .env("RUSTFLAGS", "--cfg=flags_of_the_caller")
-        .output()
-        .expect("scripts/build starts");
+/// Runs a workspace's scripts/build.
+fn build(workspace: &Path, variables: &[(&str, &Path)]) -> String {
+    let mut command = Command::new(workspace.join("scripts/build"));
+    let output = command.envs(variables.iter().copied()).output().expect("scripts/build starts");
     assert!(output.status.success(), "scripts/build: {}", String::from_utf8_lossy(&output.stderr));
     String::from_utf8(output.stdout).expect("the table is text")
 }
@@ -177,7 +175,8 @@ fn the_table_tells_size_and_exports() {
 #[test]
 fn another_folder_gives_the_same_bytes() {
     let copy = copy_of_the_workspace();
-    build(&copy);
+    let cargo_home = second_cargo_home();
+    build(&copy, &[("CARGO_HOME", &cargo_home), ("RUSTFLAGS", Path::new("--cfg=flags_of_the_caller"))]);
     let differing: Vec<String> = dist()
         .0
         .iter()
@@ -204,6 +203,25 @@ fn copy_of_the_workspace() -> PathBuf {
         copied.set_modified(modified).expect("the time of a file can be set");
     }
     copy
+}
+
+/// Another path to the crates that are already here.
+fn second_cargo_home() -> PathBuf {
+    let second = Path::new(env!("CARGO_TARGET_TMPDIR")).join("another cargo home");
+    let _ = std::fs::remove_dir_all(&second);
+    std::fs::create_dir_all(&second).expect("a folder can be made");
+    for entry in std::fs::read_dir(cargo_home()).expect("the cargo home can be read") {
+        let path = entry.expect("an entry of the cargo home can be read").path();
+        std::os::unix::fs::symlink(&path, second.join(file_name(&path))).expect("a link can be made");
+    }
+    second
+}
+
+fn cargo_home() -> PathBuf {
+    std::env::var_os("CARGO_HOME").map_or_else(
+        || PathBuf::from(std::env::var_os("HOME").expect("HOME is set")).join(".cargo"),
+        PathBuf::from,
+    )
 }
 
 fn clear(copy: &Path) {
