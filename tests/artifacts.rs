@@ -5,9 +5,10 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
 
-use proxy_wasm_kit_tests::{Metadata, assert_none, root, tree};
+use proxy_wasm_kit_host::module::{AbiVersion, Module as Surface};
+use proxy_wasm_kit_tests::{Metadata, assert_none, root, tree_of};
 use sha2::{Digest, Sha256};
-use wasmparser::{Parser, Payload, Validator, WasmFeatures};
+use wasmparser::{Validator, WasmFeatures};
 
 /// The host functions of ABI 0.2.1 without their prefix `proxy_`.
 const ABI: &str = "add_header_map_value call_foreign_function close_stream continue_stream define_metric \
@@ -32,6 +33,12 @@ const WASI: &str = "args_get args_sizes_get clock_time_get environ_get environ_s
 struct Module {
     name: String,
     code: Vec<u8>,
+}
+
+impl Module {
+    fn surface(&self) -> Surface {
+        Surface::read(&self.code).unwrap_or_else(|error| panic!("dist/{}: {error}", self.name))
+    }
 }
 
 /// The modules of the present source, and the table that scripts/build printed of them.
@@ -89,7 +96,8 @@ fn modules_import_what_envoy_offers() {
             "wasi_snapshot_preview1" => WASI.split_whitespace().any(|one| one == name),
             _ => false,
         };
-        let foreign = imports(&module.code).into_iter().filter(|(namespace, name)| !known(namespace, name));
+        let foreign =
+            module.surface().imports.into_iter().filter(|(namespace, name)| !known(namespace, name));
         foreign
             .map(|(namespace, name)| format!("imports {namespace}.{name}, which Envoy does not offer"))
             .collect()
@@ -99,16 +107,15 @@ fn modules_import_what_envoy_offers() {
 #[test]
 fn modules_export_the_abi_and_nothing_else() {
     complain_of_modules(|module| {
-        let exports = exports(&module.code);
+        let surface = module.surface();
         let known = |name: &str| match name.strip_prefix("proxy_") {
             Some(name) => CALLBACKS.split_whitespace().any(|one| one == name),
-            None => ["memory", "_initialize"].contains(&name),
+            None => name == "_initialize",
         };
-        let required = ["memory", "_initialize", "proxy_abi_version_0_2_1", "proxy_on_memory_allocate"];
-        let missing = required.iter().filter(|name| !exports.iter().any(|export| export == *name));
-        let foreign = exports.iter().filter(|name| !known(name));
-        let missing = missing.map(|name| format!("does not export {name}"));
-        missing.chain(foreign.map(|name| format!("exports {name}, which no proxy calls"))).collect()
+        let foreign = surface.exports.iter().filter(|name| !known(name));
+        let foreign = foreign.map(|name| format!("exports {name}, which no proxy calls"));
+        let version = (surface.abi != AbiVersion::V0_2_1).then(|| format!("speaks ABI {:?}", surface.abi));
+        foreign.chain(version).collect()
     });
 }
 
@@ -168,33 +175,72 @@ fn the_table_tells_size_and_exports() {
     for (module, row) in modules.iter().zip(rows.iter().skip(1)) {
         assert_eq!(row[0], format!("dist/{}", module.name), "{table}");
         assert_eq!(row[1].replace(',', ""), module.code.len().to_string(), "{table}");
-        assert_eq!(row[3], exports(&module.code).len().to_string(), "{table}");
+        // All functions, and the memory.
+        assert_eq!(row[3], (module.surface().exports.len() + 1).to_string(), "{table}");
     }
+}
+
+/// The modules that come of a copy of the workspace, with one extension more, built by somebody with flags and a cargo
+/// home of his own.
+fn copied() -> &'static [Module] {
+    static COPIED: OnceLock<Vec<Module>> = OnceLock::new();
+    COPIED.get_or_init(|| {
+        let copy = copy_of_the_workspace();
+        fork_an_extension(&copy);
+        let cargo_home = second_cargo_home();
+        build(&copy, &[("CARGO_HOME", &cargo_home), ("RUSTFLAGS", Path::new("--cfg=flags_of_the_caller"))]);
+        modules(&copy)
+    })
 }
 
 #[test]
 fn another_folder_gives_the_same_bytes() {
-    let copy = copy_of_the_workspace();
-    let cargo_home = second_cargo_home();
-    build(&copy, &[("CARGO_HOME", &cargo_home), ("RUSTFLAGS", Path::new("--cfg=flags_of_the_caller"))]);
-    let differing: Vec<String> = dist()
-        .0
+    complain_of_modules(|module| {
+        let there = copied().iter().find(|copy| copy.name == module.name);
+        let same = there.is_some_and(|copy| copy.code == module.code);
+        (!same).then(|| "has other bytes when it is built in another folder".to_owned()).into_iter().collect()
+    });
+}
+
+#[test]
+fn a_copied_folder_is_an_extension() {
+    let fork = copied()
         .iter()
-        .zip(modules(&copy))
-        .filter(|(here, there)| here.name != there.name || here.code != there.code)
-        .map(|(here, _)| {
-            format!("dist/{} differs between {} and {}", here.name, root().display(), copy.display())
-        })
-        .collect();
-    assert_none(&differing);
+        .find(|module| module.name == "my_filter.wasm")
+        .expect("the README's fork has a module");
+    let original =
+        copied().iter().find(|module| module.name == "basic_auth.wasm").expect("so has the original");
+    assert_eq!(fork.surface().exports, original.surface().exports);
+}
+
+/// The steps of the README, "Write an extension".
+fn fork_an_extension(workspace: &Path) {
+    let (from, to) = (workspace.join("extensions/basic-auth"), workspace.join("extensions/my-filter"));
+    for path in tree_of(&from) {
+        let copy = to.join(path.strip_prefix(&from).expect("it lies in there"));
+        std::fs::create_dir_all(copy.parent().expect("a file lies in a folder"))
+            .expect("a folder can be made");
+        std::fs::copy(&path, &copy).expect("a file can be copied");
+    }
+    replace(&to.join("Cargo.toml"), r#"name = "basic-auth""#, r#"name = "my-filter""#);
+    for path in tree_of(&to.join("tests")) {
+        replace(&path, "basic_auth", "my_filter");
+    }
+    replace(&to.join("deploy/envoy.yaml"), "basic_auth.wasm", "my_filter.wasm");
+}
+
+fn replace(path: &Path, from: &str, to: &str) {
+    let text = std::fs::read_to_string(path).expect("a file can be read");
+    assert!(text.contains(from), "{} holds no {from}: mend the README, and this test", path.display());
+    std::fs::write(path, text.replace(from, to)).expect("a file can be written");
 }
 
 /// A copy with a path of another length, and a blank in it. What an earlier run compiled there is kept.
 fn copy_of_the_workspace() -> PathBuf {
     let copy = Path::new(env!("CARGO_TARGET_TMPDIR")).join("another folder").join("of-another-depth");
     clear(&copy);
-    for path in tree() {
-        let (from, to) = (root().join(&path), copy.join(&path));
+    for from in tree_of(root()) {
+        let to = copy.join(from.strip_prefix(root()).expect("it lies in there"));
         std::fs::create_dir_all(to.parent().expect("a file lies in a folder")).expect("a folder can be made");
         std::fs::copy(&from, &to).expect("a file can be copied");
         let modified = from.metadata().and_then(|data| data.modified()).expect("a file has a time");
@@ -234,31 +280,6 @@ fn clear(copy: &Path) {
         }
         .expect("the last copy can be removed");
     }
-}
-
-fn imports(code: &[u8]) -> Vec<(String, String)> {
-    let mut found = Vec::new();
-    for payload in Parser::new(0).parse_all(code) {
-        if let Payload::ImportSection(section) = payload.expect("scripts/build makes valid modules") {
-            for import in section.into_imports() {
-                let import = import.expect("an import can be read");
-                found.push((import.module.to_owned(), import.name.to_owned()));
-            }
-        }
-    }
-    found
-}
-
-fn exports(code: &[u8]) -> Vec<String> {
-    let mut found = Vec::new();
-    for payload in Parser::new(0).parse_all(code) {
-        if let Payload::ExportSection(section) = payload.expect("scripts/build makes valid modules") {
-            found.extend(
-                section.into_iter().map(|export| export.expect("an export can be read").name.to_owned()),
-            );
-        }
-    }
-    found
 }
 
 fn complain_of_modules(complaints: impl Fn(&Module) -> Vec<String>) {

@@ -1,5 +1,6 @@
 //! What the checks of this folder share: where the workspace is, what cargo knows of it, which files it holds.
 
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -109,26 +110,25 @@ pub fn read(path: &str) -> String {
 
 /// Every file with this extension, as path from the root.
 pub fn files(extension: &str) -> Vec<String> {
-    let wanted = |path: &String| Path::new(path).extension().is_some_and(|found| found == extension);
-    tree().into_iter().filter(wanted).collect()
+    let wanted = |path: &PathBuf| path.extension().is_some_and(|found| found == extension);
+    tree_of(root()).into_iter().filter(wanted).map(|path| relative(&path)).collect()
 }
 
-/// Every file of the workspace, as path from the root; neither history nor what a build leaves behind.
-pub fn tree() -> Vec<String> {
+/// Every file below a folder, less history and what a build leaves behind.
+pub fn tree_of(folder: &Path) -> Vec<PathBuf> {
     let mut found = Vec::new();
-    collect(root(), &mut found);
+    collect(folder, &mut found);
     found.sort();
     found
 }
 
-fn collect(folder: &Path, found: &mut Vec<String>) {
+fn collect(folder: &Path, found: &mut Vec<PathBuf>) {
     for entry in std::fs::read_dir(folder).expect("a folder of the workspace can be read") {
         let path = entry.expect("an entry of a folder can be read").path();
-        let name = relative(&path);
-        if [".git", "target", "dist"].contains(&name.as_str()) {
+        if [".git", "target", "dist"].contains(&relative(&path).as_str()) {
             continue;
         }
-        if path.is_dir() { collect(&path, found) } else { found.push(name) }
+        if path.is_dir() { collect(&path, found) } else { found.push(path) }
     }
 }
 
@@ -136,4 +136,25 @@ fn collect(folder: &Path, found: &mut Vec<String>) {
 #[track_caller]
 pub fn assert_none(complaints: &[String]) {
     assert!(complaints.is_empty(), "\n  {}\n", complaints.join("\n  "));
+}
+
+/// A real Envoy: `$ENVOY`, or what scripts/envoy fetched before. Without one the caller skips, which is said aloud, and
+/// is a failure where `$PWKIT_REQUIRE_ENVOY` is set.
+pub fn envoy() -> Option<PathBuf> {
+    let chosen = std::env::var_os("ENVOY").map(PathBuf::from);
+    let found = chosen.or_else(|| fetched(&root().join("target/envoy")));
+    if found.is_none() {
+        assert!(
+            std::env::var_os("PWKIT_REQUIRE_ENVOY").is_none(),
+            "there is no Envoy; scripts/envoy fetches one"
+        );
+        // Not by a macro, whose output the test harness keeps to itself.
+        let _ = writeln!(std::io::stderr(), "SKIPPED: there is no Envoy; scripts/envoy fetches one");
+    }
+    found
+}
+
+fn fetched(store: &Path) -> Option<PathBuf> {
+    let versions = std::fs::read_dir(store).ok()?;
+    versions.filter_map(|entry| Some(entry.ok()?.path().join("envoy"))).find(|binary| binary.is_file())
 }

@@ -1,0 +1,197 @@
+//! Documents hold no command and no snippet that no test runs, and no link that leads nowhere.
+
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::process::Command;
+
+use proxy_wasm_kit_tests::{Metadata, assert_none, files, read, root};
+use regex_lite::Regex;
+
+/// A fenced block of a document.
+struct Block {
+    place: String,
+    language: String,
+    text: String,
+}
+
+fn blocks() -> Vec<Block> {
+    files("md").iter().flat_map(|path| blocks_of(path)).collect()
+}
+
+fn blocks_of(path: &str) -> Vec<Block> {
+    let fence = Regex::new(r"(?ms)^( *)```(\w*)\n(.*?)^ *```$").expect("the pattern is right");
+    let text = read(path);
+    let blocks = fence.captures_iter(&text).map(|found| Block {
+        place: format!("{path}:{}", text[..found.get(0).map_or(0, |all| all.start())].lines().count() + 1),
+        language: found[2].to_owned(),
+        text: found[3]
+            .lines()
+            .map(|line| line.strip_prefix(&found[1]).unwrap_or(line))
+            .collect::<Vec<_>>()
+            .join("\n"),
+    });
+    blocks.collect()
+}
+
+#[test]
+fn the_readme_sets_up_with_two_commands() {
+    let readme = read("README.md");
+    let start = readme.split("\n## ").nth(1).expect("the README has a first section");
+    let fence = Regex::new(r"(?s)```sh\n(.*?)\n```").expect("the pattern is right");
+    let commands: Vec<&str> =
+        fence.captures_iter(start).map(|found| found.get(1).map_or("", |text| text.as_str())).collect();
+    assert_eq!(commands, ["scripts/run", "scripts/test"]);
+}
+
+#[test]
+fn scripts_explain_themselves() {
+    for entry in std::fs::read_dir(root().join("scripts")).expect("scripts/ can be read") {
+        let path = entry.expect("an entry of scripts/ can be read").path();
+        let help = Command::new(&path).arg("--help").output();
+        let help = help.unwrap_or_else(|error| panic!("{} does not start: {error}", path.display()));
+        assert!(help.status.success(), "{} --help fails", path.display());
+        assert!(help.stdout.len() > 200, "{} --help does not tell why it exists", path.display());
+    }
+}
+
+#[test]
+fn commands_in_documents_are_run() {
+    let shell =
+        blocks().into_iter().filter(|block| ["sh", "shell", "bash", "console"].contains(&&*block.language));
+    let complaints: Vec<String> = shell
+        .flat_map(|block| {
+            block.text.lines().map(|line| (block.place.clone(), line.to_owned())).collect::<Vec<_>>()
+        })
+        .filter(|(_, line)| !line.is_empty() && !is_run(line))
+        .map(|(place, line)| format!("{place}: no test runs `{line}`"))
+        .collect();
+    assert_none(&complaints);
+}
+
+/// Whether scripts/test, or a test that it starts, runs this command.
+fn is_run(line: &str) -> bool {
+    let line = line.trim_start_matches("$ ");
+    let words: Vec<&str> = line.split_whitespace().collect();
+    match words[..] {
+        // tests/deploy.rs, tests/artifacts.rs, and every run of continuous integration.
+        ["scripts/run", ..] | ["scripts/build" | "scripts/test"] => true,
+        // A part of `cargo test --workspace`, if there is such a member.
+        ["cargo", "test", "-p", name, ..] => Metadata::read().members().any(|member| member.name == name),
+        // tests/deploy.rs sends it, if a deployment proposes it.
+        ["curl", ..] => {
+            files("yaml").iter().any(|path| path.contains("/deploy/") && read(path).contains(line))
+        }
+        _ => is_step(line),
+    }
+}
+
+/// Whether it is a step of scripts/test as it stands there, less its options.
+fn is_step(line: &str) -> bool {
+    let script = read("scripts/test").replace("WASM", "\"--target=wasm32-wasip1\"");
+    let quoted: Vec<String> = line
+        .replace("--target wasm", "--target=wasm")
+        .split_whitespace()
+        .map(|word| format!("{word:?}"))
+        .collect();
+    script.contains(&quoted.join(", "))
+}
+
+#[test]
+fn snippets_in_documents_are_parts_of_tested_files() {
+    // Tests of the host crate go through each block of this one.
+    let own_test = "docs/cases.md";
+    let snippets =
+        blocks().into_iter().filter(|block| ["rust", "yaml", "json", "toml"].contains(&&*block.language));
+    let complaints: Vec<String> = snippets
+        .filter(|block| block.language == "rust" || !block.place.starts_with(own_test))
+        .filter(|block| !is_part_of_a_file(block))
+        .map(|block| format!("{}: this stands in no file that a test reads", block.place))
+        .collect();
+    assert_none(&complaints);
+}
+
+/// Whether the block stands, indented or not, in a source, a case or a manifest.
+fn is_part_of_a_file(block: &Block) -> bool {
+    let extensions: &[&str] = match block.language.as_str() {
+        "rust" => &["rs"],
+        "toml" => &["toml"],
+        _ => &["yaml", "json"],
+    };
+    let wanted = unindented(&block.text);
+    extensions
+        .iter()
+        .flat_map(|extension| files(extension))
+        .any(|path| unindented(&read(&path)).contains(&wanted))
+}
+
+fn unindented(text: &str) -> String {
+    text.lines().map(|line| format!("\n{}", line.trim())).collect()
+}
+
+#[test]
+fn links_lead_somewhere() {
+    let link = Regex::new(r"\]\(([^)\s]+)\)").expect("the pattern is right");
+    let mut dead = Vec::new();
+    for path in files("md") {
+        let text = read(&path);
+        for target in link
+            .captures_iter(&text)
+            .map(|found| found[1].to_owned())
+            .filter(|target| !target.contains("://"))
+        {
+            let (file, anchor) = target.split_once('#').unwrap_or((&target, ""));
+            let folder = Path::new(&path).parent().unwrap_or(Path::new(""));
+            let file =
+                if file.is_empty() { path.clone() } else { folder.join(file).to_string_lossy().into_owned() };
+            if !root().join(&file).exists()
+                || !(anchor.is_empty() || anchors(&read(&file)).contains(&anchor.to_owned()))
+            {
+                dead.push(format!("{path} links to {target}, which does not exist"));
+            }
+        }
+    }
+    assert_none(&dead);
+}
+
+/// The anchors of the headings, as code hosts make them.
+fn anchors(text: &str) -> Vec<String> {
+    let headings = text.lines().filter(|line| line.starts_with('#'));
+    let kept = |letter: &char| letter.is_alphanumeric() || [' ', '-', '_'].contains(letter);
+    headings
+        .map(|line| {
+            line.trim_start_matches('#')
+                .trim()
+                .to_lowercase()
+                .chars()
+                .filter(kept)
+                .collect::<String>()
+                .replace(' ', "-")
+        })
+        .collect()
+}
+
+#[test]
+fn every_extension_is_in_the_readme() {
+    let readme = read("README.md");
+    let missing = Metadata::read()
+        .members()
+        .filter(|member| {
+            member.is_extension() && !readme.contains(&format!("({}/README.md)", member.folder()))
+        })
+        .map(|member| format!("README.md does not link to {}/README.md", member.folder()))
+        .collect::<Vec<_>>();
+    assert_none(&missing);
+}
+
+#[test]
+fn scripts_are_executable_in_the_repository() {
+    for path in ["scripts/run", "scripts/test", "scripts/build", "scripts/envoy", ".ci/run"] {
+        let mode = root()
+            .join(path)
+            .metadata()
+            .unwrap_or_else(|error| panic!("{path}: {error}"))
+            .permissions()
+            .mode();
+        assert_ne!(mode & 0o111, 0, "{path} is not executable");
+    }
+}
