@@ -165,7 +165,6 @@ struct Failure {
 impl Failure {
     fn new(path: String, place: Option<Place>, text: &str) -> Self {
         let message = message::describe(text);
-        // An unknown key is the last part of its own path.
         Self { error: ConfigError { path, place, message: message.text }, unknown_key: message.unknown_key }
     }
 
@@ -207,7 +206,7 @@ fn lenient<T: DeserializeOwned>(text: &[u8], first: Failure) -> Result<T, Config
         if removed.is_none() {
             return Err(failure.error.located_in(text));
         }
-        log::warn!("configuration: {} is ignored", failure.error.clone().located_in(text));
+        log::warn!("configuration key ignored: {}", failure.error.clone().located_in(text));
         match serde_path_to_error::deserialize(&value) {
             Ok(config) => return Ok(config),
             Err(error) => failure = Failure::new(path_of(error.path()), None, &error.inner().to_string()),

@@ -151,20 +151,22 @@ impl HeadersMut<'_> {
         abi::remove_map_value(self.0.map, name.as_ref())
     }
 
-    /// Sets many fields in one host call: every name that occurs in `pairs` loses the values it had, then all pairs are
-    /// appended. Names that do not occur stay as they are.
+    /// Replaces the whole map in one host call: what is not in `pairs` is gone. Of a request's or response's headers the
+    /// pseudo-headers have to be among them, or the message is broken.
     ///
     /// ```
     /// # use proxy_wasm_kit::prelude::*;
     /// # fn hook(request: &mut RequestHeaders<'_>) -> Result<()> {
-    /// request.headers().set_all(&[(b"x-user", b"ann"), (b"x-role", b"admin"), (b"x-role", b"dev")])?;
+    /// let all = request.headers().snapshot()?;
+    /// let kept: Vec<_> = all.iter().filter(|(name, _)| !name.starts_with(b"x-internal-")).collect();
+    /// request.headers().replace_all(&kept)?;
     /// # Ok(()) }
     /// ```
     ///
     /// # Errors
     ///
     /// `proxy_set_header_map_pairs` failed, or a field holds CR, LF or NUL.
-    pub fn set_all(&self, pairs: &[(&[u8], &[u8])]) -> Result<(), HostError> {
+    pub fn replace_all(&self, pairs: &[(&[u8], &[u8])]) -> Result<(), HostError> {
         const CALL: &str = "proxy_set_header_map_pairs";
         refuse_unsafe(CALL, pairs)?;
         let wire = pairs::encode(pairs).ok_or(HostError::malformed(CALL))?;

@@ -1,6 +1,88 @@
 //! Write Proxy-Wasm extensions for Envoy and Istio in Rust.
+//!
+//! # A complete extension
+//!
+//! It refuses requests whose tenant is not on a list, and counts them. This is all there is to write:
+//!
+//! ```
+//! use proxy_wasm_kit::prelude::*;
+//!
+//! #[derive(serde::Deserialize)]
+//! #[serde(deny_unknown_fields)]
+//! struct Config {
+//!     tenants: Vec<String>,
+//! }
+//!
+//! struct Tenants(Config, Counter);
+//! struct Check(Rc<Tenants>);
+//!
+//! impl Extension for Tenants {
+//!     type Config = Config;
+//!     type Filter = Check;
+//!     fn configure(config: Config, root: &Root) -> Result<Self, ConfigError> {
+//!         Ok(Self(config, root.counter("tenants.refused")?))
+//!     }
+//!     fn filter(self: &Rc<Self>) -> Check {
+//!         Check(self.clone())
+//!     }
+//! }
+//!
+//! impl HttpFilter for Check {
+//!     fn on_request_headers(&mut self, request: &mut RequestHeaders<'_>) -> Result {
+//!         let Tenants(config, refused) = &*self.0;
+//!         let headers = request.headers().snapshot()?;
+//!         match headers.only("x-tenant") {
+//!             Ok(Some(tenant)) if config.tenants.iter().any(|known| known.as_bytes() == tenant) => Ok(Flow::Continue),
+//!             _ => refused.add(1).map(|()| Flow::Reply(Response::new(403).details("unknown_tenant"))),
+//!         }
+//!     }
+//! }
+//!
+//! proxy_wasm_kit::entry!(Tenants);
+//! # use proxy_wasm_kit_host::{exchange::{Message, Setup}, native::Host, engine::Metric};
+//! # fn main() {
+//! # let setup = Setup { configuration: br#"{"tenants": ["blue"]}"#.to_vec(), ..Setup::default() };
+//! # let host = Host::start(initialize, setup).unwrap();
+//! # let status = |request| host.exchange(request, &Message::response(200)).client.unwrap().status();
+//! # let request = || Message::request("GET", "/");
+//! # assert_eq!(status(request()), 403);
+//! # assert_eq!(status(request().header("x-tenant", "blue")), 200);
+//! # assert_eq!(status(request().header("x-tenant", b"\xff")), 403);
+//! # assert_eq!(status(request().header("x-tenant", "blue").header("x-tenant", "red")), 403);
+//! # assert_eq!(host.metrics()["tenants.refused"], Metric::Counter(3));
+//! # }
+//! ```
+//!
+//! # What to know
+//!
+//! - [`Extension`] is the plugin: one per worker and configuration. [`HttpFilter`] is one stream; override the hooks you
+//!   need. [`entry!`] makes the crate a module.
+//! - **A hook gets a view** of what it may touch ([`RequestHeaders`], [`ResponseBody`], …) that ends with the hook. What
+//!   the proxy no longer holds cannot be asked for; it does not compile.
+//! - **A hook returns a decision**: [`Flow::Continue`], or [`Flow::Reply`] with a [`Response`] of its own. A body hook may
+//!   also hold the chunk back until more has come ([`BodyFlow::Buffer`]).
+//! - **Bytes, not text.** Header names and values are bytes; [`Bytes::as_str`] gives text where it is text. A client can
+//!   repeat a header: [`Headers::first`] reads one value, [`Snapshot::all`] every one, and [`Snapshot::only`] insists that
+//!   there is at most one.
+//! - **Nothing panics.** A host call that fails is a [`HostError`]; pass it on with `?` and
+//!   [`HttpFilter::on_error`] decides, by default for 500. A panic would cost the worker its VM and with it every request
+//!   after this one.
+//! - **Configuration** is a `serde` type. What does not fit refuses the configuration with a line such as
+//!   `rules[2].prefix (line 7, column 18): expected a string, found integer`. Report what only you can check with
+//!   [`ConfigError::at`].
+//! - **Each host call crosses the sandbox** and costs more than thousands of instructions. One value: `first`. Three or
+//!   more: one `snapshot`.
+//! - [`attributes`] are what the proxy knows: the route, the peer's certificate, the node. Metrics come from
+//!   [`Root`]; log with the `log` macros, whose lines carry the plugin's name and the request id.
+//!
+//! # Building and testing
+//!
+//! The crate needs `crate-type = ["cdylib", "rlib"]`; `cargo build --release --target wasm32-wasip1` makes the module. On
+//! native, [`entry!`] leaves a function `initialize` that `proxy-wasm-kit-host` starts the same code with, so `cargo test`
+//! needs neither wasm nor a proxy.
 
 mod abi;
+pub mod attributes;
 mod bytes;
 mod config;
 mod context;
@@ -34,6 +116,14 @@ pub use root::Root;
 pub use time::now;
 
 /// What an extension's `lib.rs` imports.
+///
+/// ```
+/// use proxy_wasm_kit::prelude::*;
+///
+/// fn refuse() -> Flow {
+///     Flow::Reply(Response::new(403))
+/// }
+/// ```
 pub mod prelude {
     pub use crate::{
         BodyFlow, Bytes, ConfigError, ContextId, Counter, Extension, Flow, Gauge, Headers, HeadersMut,

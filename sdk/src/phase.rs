@@ -1,7 +1,15 @@
 //! Phase views: what a hook may touch while it runs, and not a moment longer.
 //!
 //! The proxy keeps a header map or a body chunk readable only during the callback that delivers it. Each hook therefore gets
-//! a view whose lifetime ends with the callback; keeping one for later does not compile.
+//! a view whose lifetime ends with the callback; keeping one for later does not compile:
+//!
+//! ```compile_fail
+//! use proxy_wasm_kit::prelude::*;
+//!
+//! fn keep_for_later(request: &mut RequestHeaders<'_>) -> HeadersMut<'static> {
+//!     request.headers()
+//! }
+//! ```
 
 use crate::abi::{self, Buffer, Map};
 use crate::bytes::Bytes;

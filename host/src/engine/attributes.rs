@@ -8,6 +8,7 @@ use super::stream::Stream;
 use super::value::Value;
 use super::vm::Vm;
 use crate::exchange::{Direction, Headers, Setup};
+use std::collections::BTreeSet;
 
 /// The addresses of an exchange: nothing is listening there.
 const CLIENT: (&str, i64) = ("127.0.0.1:40000", 40_000);
@@ -167,11 +168,12 @@ fn visible(stream: &mut Stream, side: Side, logging: bool) -> Option<&Headers> {
     half.headers.as_ref().filter(|_| half.reach.headers || logging)
 }
 
-/// By name, with repeated fields joined.
+/// By name, with repeated fields joined. Envoy 1.40 gives such a map as a whole, too.
 fn header_values(headers: Option<&Headers>) -> Value {
-    let Some(headers) = headers else { return Value::Lookup(Vec::new()) };
+    let Some(headers) = headers else { return Value::Map(Vec::new()) };
     let joined = |name: &Vec<u8>| headers.all(name).collect::<Vec<_>>().join(&b',');
-    Value::Lookup(headers.0.iter().map(|(name, _)| (name.clone(), Value::Bytes(joined(name)))).collect())
+    let names: BTreeSet<_> = headers.0.iter().map(|(name, _)| name).collect();
+    Value::Map(names.into_iter().map(|name| (name.clone(), Value::Bytes(joined(name)))).collect())
 }
 
 fn size(headers: Option<&Headers>) -> usize {

@@ -23,17 +23,17 @@ fn without_place(message: &str) -> &str {
     }
 }
 
-/// `unknown field` messages hold the keys the type knows: name the nearest, then all.
+/// `unknown field` messages hold the keys the type knows: name the nearest, or all. The key itself ends the path.
 fn unknown_key(rest: &str) -> Message {
     let (key, expected) = rest.split_once('`').unwrap_or((rest, ""));
     let known: Vec<&str> = expected.split('`').skip(1).step_by(2).collect();
     let nearest = known.iter().min_by_key(|name| strsim::osa_distance(key, name));
     let hint = match nearest.filter(|name| strsim::osa_distance(key, name) <= 3) {
-        Some(name) => format!("; did you mean `{name}`?"),
-        None if known.is_empty() => "; no key is known here".to_owned(),
-        None => format!("; known here: {}", known.join(", ")),
+        Some(name) => format!("did you mean `{name}`?"),
+        None if known.is_empty() => "no key is known here".to_owned(),
+        None => format!("known here: {}", known.join(", ")),
     };
-    Message { text: format!("unknown key `{key}`{hint}"), unknown_key: Some(key.to_owned()) }
+    Message { text: format!("unknown key; {hint}"), unknown_key: Some(key.to_owned()) }
 }
 
 /// Leaves the found value out of `invalid type: string "…", expected …` and its kin.

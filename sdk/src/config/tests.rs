@@ -46,11 +46,8 @@ fn a_missing_key_is_named() {
 
 #[test]
 fn an_unknown_key_gets_a_suggestion_or_the_list() {
-    check(r#"{"nmae": "x"}"#, "nmae (line 1, column 7): unknown key `nmae`; did you mean `name`?");
-    check(
-        r#"{"something": "x"}"#,
-        "something (line 1, column 12): unknown key `something`; known here: name, rules",
-    );
+    check(r#"{"nmae": "x"}"#, "nmae (line 1, column 7): unknown key; did you mean `name`?");
+    check(r#"{"something": "x"}"#, "something (line 1, column 12): unknown key; known here: name, rules");
 }
 
 #[test]

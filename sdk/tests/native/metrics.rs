@@ -1,0 +1,55 @@
+//! Counters, gauges and histograms.
+
+use crate::start;
+use proxy_wasm_kit::prelude::*;
+use proxy_wasm_kit_host::engine::Metric;
+use proxy_wasm_kit_host::exchange::{Message, Setup};
+
+struct Meters {
+    requests: Counter,
+    active: Gauge,
+    sizes: Histogram,
+}
+
+struct Meter(Rc<Meters>);
+
+impl Extension for Meters {
+    type Config = ();
+    type Filter = Meter;
+
+    fn configure(_: (), root: &Root) -> Result<Self, ConfigError> {
+        Ok(Self {
+            requests: root.counter("requests")?,
+            active: root.gauge("active")?,
+            sizes: root.histogram("sizes")?,
+        })
+    }
+
+    fn filter(self: &Rc<Self>) -> Meter {
+        Meter(self.clone())
+    }
+}
+
+impl HttpFilter for Meter {
+    fn on_request_headers(&mut self, request: &mut RequestHeaders<'_>) -> Result {
+        self.0.requests.add(2)?;
+        self.0.requests.add(0)?;
+        self.0.active.set(5)?;
+        self.0.active.add(-2)?;
+        self.0.sizes.record(request.path()?.len() as u64)?;
+        let seen = format!("{} {}", self.0.requests.value()?, self.0.active.value()?);
+        Ok(Flow::Reply(Response::new(200).body(seen)))
+    }
+}
+
+#[test]
+fn metrics_count_across_requests() {
+    let host = start::<Meters>(Setup::default());
+    let bodies = ["/", "/long"]
+        .map(|path| crate::body(&host.exchange(Message::request("GET", path), &Message::response(200))));
+    assert_eq!(bodies, ["2 3", "4 3"]);
+    let metrics = host.metrics();
+    assert_eq!(metrics.get("requests"), Some(&Metric::Counter(4)));
+    assert_eq!(metrics.get("active"), Some(&Metric::Gauge(3)));
+    assert_eq!(metrics.get("sizes"), Some(&Metric::Histogram(vec![1, 5])));
+}
