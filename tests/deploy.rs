@@ -64,9 +64,11 @@ impl Run {
 
 impl Drop for Run {
     fn drop(&mut self) {
-        // After a failed assertion: it must not stay behind, and only it can end its Envoy.
-        let _ = Command::new("kill").arg(self.process.id().to_string()).status();
-        let _ = self.process.wait();
+        // It must not stay behind, and only it can end its Envoy.
+        if matches!(self.process.try_wait(), Ok(None)) {
+            let _ = Command::new("kill").arg(self.process.id().to_string()).status();
+            let _ = self.process.wait();
+        }
     }
 }
 
