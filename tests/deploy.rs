@@ -140,20 +140,6 @@ fn run_leaves_nothing_behind() {
 }
 
 #[test]
-fn run_says_when_its_port_is_taken() {
-    let taken = TcpListener::bind("127.0.0.1:0").expect("there is a free port");
-    let port = taken.local_addr().expect("it has an address").port().to_string();
-    let output = Command::new(root().join("scripts/run"))
-        .args(["--port", &port])
-        .output()
-        .expect("scripts/run starts");
-    let message = String::from_utf8_lossy(&output.stderr);
-    assert!(!output.status.success());
-    assert_eq!(message.lines().count(), 1, "{message}");
-    assert!(message.contains(&port) && message.contains("--port"), "{message}");
-}
-
-#[test]
 fn both_manifests_carry_the_same_configuration() {
     for extension in extensions() {
         let envoy = manifest(&extension, "envoy.yaml");
