@@ -1,11 +1,13 @@
 //! Request-level cases in YAML: one file, the same verdict from every host.
 //!
 //! A case says how a plugin is configured, which requests a client sends, what the upstream answers, and what must be
-//! seen. [`native_main`] runs the cases of an extension on the native back end in milliseconds, a real Envoy runs the
-//! same files. The format is described in `docs/cases.md`.
+//! seen. [`native_main`] runs the cases of an extension on the native back end in milliseconds, [`envoy_main`] runs the
+//! same files in a real Envoy. The format is described in `docs/cases.md`.
 
 mod check;
+mod envoy;
 mod format;
+mod harness;
 mod load;
 mod native;
 mod report;
@@ -16,6 +18,7 @@ mod text;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+pub use envoy::main as envoy_main;
 pub use format::schema;
 pub use load::{Error, load, parse};
 pub use native::main as native_main;

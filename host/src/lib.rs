@@ -2,6 +2,8 @@
 
 pub mod case;
 pub mod engine;
+pub mod envoy;
 pub mod exchange;
+pub mod http1;
 pub mod module;
 pub mod native;

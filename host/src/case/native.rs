@@ -3,50 +3,69 @@
 use std::path::Path;
 use std::process::ExitCode;
 
-use libtest_mimic::{Arguments, Failed, Trial};
-
-use super::{Case, Host, Seen, load};
+use super::harness::{self, Test};
+use super::{Case, Host, Measured, Seen, load};
+use crate::engine::Metric;
+use crate::native;
 
 /// The `main` of an extension's `tests/cases.rs` (with `harness = false`): a test for each case in `folder`.
 ///
 /// `initialize` is the function that the extension's `entry!` makes. The plugin is called as the extension's folder,
 /// with `_` for `-`.
 pub fn main(initialize: fn(), folder: impl AsRef<Path>) -> ExitCode {
-    let arguments = Arguments::from_args();
-    let trials = trials(initialize, folder.as_ref());
-    libtest_mimic::run(&arguments, trials).exit_code()
+    harness::run(tests(initialize, folder.as_ref()))
 }
 
-fn trials(initialize: fn(), folder: &Path) -> Vec<Trial> {
+fn tests(initialize: fn(), folder: &Path) -> Vec<Test> {
     let extension = folder.parent().and_then(Path::file_name).unwrap_or_default();
     let plugin = extension.to_string_lossy().replace('-', "_");
     match load::files(folder) {
         Ok(files) => files.iter().flat_map(|file| of_file(initialize, file, &plugin)).collect(),
-        Err(error) => vec![broken("cases", error)],
+        Err(error) => vec![Test::broken("cases", error)],
     }
 }
 
-fn of_file(initialize: fn(), file: &Path, plugin: &str) -> Vec<Trial> {
+fn of_file(initialize: fn(), file: &Path, plugin: &str) -> Vec<Test> {
     match load(file, plugin) {
-        Ok(cases) => cases.into_iter().map(|case| trial(initialize, case)).collect(),
+        Ok(cases) => cases.into_iter().map(|case| test(initialize, case)).collect(),
         Err(error) => {
-            vec![broken(&file.file_name().unwrap_or_default().to_string_lossy(), error.to_string())]
+            vec![Test::broken(file.file_name().unwrap_or_default().to_string_lossy(), error.to_string())]
         }
     }
 }
 
-/// A test that fails, so that a file with a mistake does not hide the verdicts on the others.
-pub(super) fn broken(name: &str, error: String) -> Trial {
-    Trial::test(name, move || Err(Failed::from(error)))
+fn test(initialize: fn(), case: Case) -> Test {
+    Test::new(case.test_name(), move || case.verdict(Host::Native, &run(initialize, &case)))
 }
 
-fn trial(initialize: fn(), case: Case) -> Trial {
-    Trial::test(case.test_name(), move || {
-        let seen = run(initialize, &case)?;
-        case.verdict(Host::Native, &seen).map_err(Failed::from)
-    })
+fn run(initialize: fn(), case: &Case) -> Seen {
+    let host = match native::Host::start(initialize, case.setup().clone()) {
+        Ok(host) => host,
+        Err(rejected) => return Seen { rejected: true, log: rejected.log, ..Seen::default() },
+    };
+    let exchanges =
+        case.exchanges().map(|(request, answer)| host.exchange(request.clone(), answer)).collect();
+    let metrics = host.metrics().into_iter().map(|(name, metric)| (name, measured(&metric))).collect();
+    Seen { rejected: false, exchanges, log: host.log(), metrics }
 }
 
-fn run(_initialize: fn(), _case: &Case) -> Result<Seen, Failed> {
-    Err(Failed::from("the native back end is not there yet"))
+fn measured(metric: &Metric) -> Measured {
+    match metric {
+        Metric::Counter(value) | Metric::Gauge(value) => Measured::Number(*value),
+        Metric::Histogram(samples) => Measured::Samples(samples.len() as u64),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_folder_without_cases_fails() {
+        for folder in ["src", "nowhere"] {
+            let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join(folder);
+            let [only] = tests(|| {}, &folder).try_into().ok().unwrap();
+            assert!(Test::verdict(only).unwrap_err().contains(folder.to_str().unwrap()));
+        }
+    }
 }

@@ -1,0 +1,37 @@
+//! Named tests, put before cargo as a test binary.
+
+use std::process::ExitCode;
+
+use libtest_mimic::{Arguments, Failed, Trial};
+
+/// A test: its name and what gives the verdict on it.
+pub(super) struct Test {
+    name: String,
+    verdict: Box<dyn FnOnce() -> Result<(), String> + Send>,
+}
+
+impl Test {
+    pub(super) fn new(
+        name: impl Into<String>,
+        verdict: impl FnOnce() -> Result<(), String> + Send + 'static,
+    ) -> Self {
+        Self { name: name.into(), verdict: Box::new(verdict) }
+    }
+
+    /// A test that fails, so that a mistake in one file does not hide the verdicts on the others.
+    pub(super) fn broken(name: impl Into<String>, error: impl Into<String>) -> Self {
+        let error = error.into();
+        Self::new(name, || Err(error))
+    }
+
+    #[cfg(test)]
+    pub(super) fn verdict(self) -> Result<(), String> {
+        (self.verdict)()
+    }
+}
+
+/// Runs the tests that the arguments of the program ask for.
+pub(super) fn run(tests: Vec<Test>) -> ExitCode {
+    let trial = |Test { name, verdict }| Trial::test(name, || verdict().map_err(Failed::from));
+    libtest_mimic::run(&Arguments::from_args(), tests.into_iter().map(trial).collect()).exit_code()
+}

@@ -1,0 +1,218 @@
+//! A real Envoy as a host: the process, one plugin after the other on a listener of its own, and all that is seen of it.
+//!
+//! One process serves one proxy (node id, cluster, metadata) with one worker. A plugin is brought by the filesystem
+//! listener discovery and taken away when its [`Plugin`] is dropped; one plugin at a time keeps metrics apart, which
+//! Envoy holds for the whole process. What Envoy says later than it does (access log, listener updates) is waited for
+//! with a deadline.
+
+mod access;
+mod admin;
+mod bootstrap;
+mod log;
+mod process;
+mod upstream;
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use crate::exchange::{Exchange, Level, LogLine, Message, Setup};
+use crate::http1;
+pub use admin::Metric;
+pub use bootstrap::Node;
+
+/// How long anything may take that Envoy does on its own.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// What went wrong with Envoy itself, not with a plugin.
+#[derive(Debug)]
+pub struct Error(String);
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for Error {}
+
+impl From<std::io::Error> for Error {
+    fn from(error: std::io::Error) -> Self {
+        Self(error.to_string())
+    }
+}
+
+/// Says what was being done when an error came up.
+fn during<E: fmt::Display>(action: impl fmt::Display) -> impl FnOnce(E) -> Error {
+    move |error| Error(format!("{action}: {error}"))
+}
+
+/// A running Envoy; it ends with this value.
+#[derive(Debug)]
+pub struct Envoy {
+    process: process::Process,
+    admin: admin::Admin,
+    upstream: upstream::Upstream,
+    /// Answers without a plugin: what the worker had to do before is done when it answers.
+    barrier: SocketAddr,
+    level: Level,
+    plugins: u32,
+}
+
+/// What became of a plugin that was brought to Envoy.
+#[derive(Debug)]
+pub enum Start<'a> {
+    /// It serves.
+    Serving(Box<Plugin<'a>>),
+    /// Its listener was rejected; with what it logged.
+    Rejected(Vec<LogLine>),
+}
+
+/// A plugin that serves; it is taken away with this value.
+#[derive(Debug)]
+pub struct Plugin<'a> {
+    envoy: &'a mut Envoy,
+    vm_id: String,
+    address: SocketAddr,
+    metrics_before: BTreeMap<String, Metric>,
+}
+
+impl Envoy {
+    /// Starts the program `binary` as the proxy `node`.
+    pub fn start(binary: &Path, node: &Node) -> Result<Self, Error> {
+        let upstream = upstream::Upstream::start()?;
+        let folder = process::Folder::new()?;
+        bootstrap::write_listeners(folder.path(), &[])?;
+        bootstrap::write(folder.path(), node, upstream.address())?;
+        let process = process::Process::start(binary, folder)?;
+        let admin = admin::Admin::new(process.admin_address()?);
+        let barrier = wait("Envoy to listen", || {
+            process.check_alive()?;
+            admin.listener("barrier")
+        })?;
+        Ok(Self { process, admin, upstream, barrier, level: Level::Info, plugins: 0 })
+    }
+
+    /// Brings a plugin: `module` as `setup` says; `filter_state` names what its exchanges shall show.
+    pub fn load(&mut self, module: &Path, setup: &Setup, filter_state: &[&str]) -> Result<Start<'_>, Error> {
+        self.plugins += 1;
+        let vm_id = format!("case-{}", self.plugins);
+        self.set_log_level(setup.log_level)?;
+        let metrics_before = self.metrics()?;
+        let listener =
+            bootstrap::listener(self.process.folder(), &vm_id, &absolute(module)?, setup, filter_state);
+        bootstrap::write_listeners(self.process.folder(), &[listener])?;
+        match self.wait_for_listener(&vm_id)? {
+            Some(address) => {
+                let plugin = Plugin { envoy: self, vm_id, address, metrics_before };
+                Ok(Start::Serving(Box::new(plugin)))
+            }
+            None => Ok(Start::Rejected(self.process.log().of_vm(&vm_id)?)),
+        }
+    }
+
+    /// Where the listener listens; none when it was rejected because of the plugin.
+    fn wait_for_listener(&self, name: &str) -> Result<Option<SocketAddr>, Error> {
+        wait(format_args!("listener {name}"), || {
+            self.process.check_alive()?;
+            if let Some(address) = self.admin.listener(name)? {
+                return Ok(Some(Some(address)));
+            }
+            match self.admin.listener_error(name)? {
+                None => Ok(None),
+                Some(error) if error.contains("Unable to create Wasm plugin") => Ok(Some(None)),
+                Some(error) => Err(Error(format!("Envoy refuses the listener: {error}"))),
+            }
+        })
+    }
+
+    fn set_log_level(&mut self, level: Level) -> Result<(), Error> {
+        if level != self.level {
+            self.admin.set_log_level(level)?;
+            self.level = level;
+        }
+        Ok(())
+    }
+
+    fn metrics(&self) -> Result<BTreeMap<String, Metric>, Error> {
+        let metrics = self.admin.metrics()?;
+        if !metrics.values().any(|metric| matches!(metric, Metric::Histogram(_))) {
+            return Ok(metrics);
+        }
+        // To ask makes Envoy collect histograms from the worker; what it has collected shows when it is asked again.
+        self.settle()?;
+        self.admin.metrics()
+    }
+
+    /// Returns when the worker has done all that was due before.
+    fn settle(&self) -> Result<(), Error> {
+        let request = Message::request("GET", "/");
+        http1::exchange(self.barrier, &request, PATIENCE).map_err(during("cannot ask Envoy's worker"))?;
+        Ok(())
+    }
+}
+
+fn absolute(module: &Path) -> Result<std::path::PathBuf, Error> {
+    module.canonicalize().map_err(during(module.display()))
+}
+
+/// Asks again and again until there is an answer; fails when that takes too long.
+fn wait<T>(what: impl fmt::Display, mut ask: impl FnMut() -> Result<Option<T>, Error>) -> Result<T, Error> {
+    let start = Instant::now();
+    loop {
+        if let Some(answer) = ask()? {
+            return Ok(answer);
+        }
+        if start.elapsed() > PATIENCE {
+            return Err(Error(format!("waited {} s for {what}", PATIENCE.as_secs())));
+        }
+        std::thread::sleep(Duration::from_millis(2));
+    }
+}
+
+impl Plugin<'_> {
+    /// Sends `request` on a new connection; `answer` is what the upstream has for it.
+    pub fn exchange(&mut self, request: &Message, answer: &Message) -> Result<Exchange, Error> {
+        let envoy = &mut *self.envoy;
+        let log_start = envoy.process.log().end()?;
+        let access_start = envoy.process.access().end()?;
+        envoy.upstream.expect(answer.clone());
+        let client = http1::exchange(self.address, request, PATIENCE).map_err(during("no response"))?;
+        let record = wait("the access log", || {
+            envoy.process.check_alive()?;
+            envoy.process.access().of_vm(access_start, &self.vm_id)
+        })?;
+        envoy.settle()?;
+        Ok(Exchange {
+            client,
+            upstream: envoy.upstream.seen(PATIENCE),
+            details: record.details,
+            filter_state: record.filter_state,
+            log: envoy.process.log().of_vm_from(log_start, &self.vm_id)?,
+            ..Exchange::default()
+        })
+    }
+
+    /// Everything the plugin has logged, configuration included.
+    pub fn log(&self) -> Result<Vec<LogLine>, Error> {
+        self.envoy.process.log().of_vm(&self.vm_id)
+    }
+
+    /// Its metrics, without the prefix `wasmcustom.`: what counters grew by since before the plugin was there, what
+    /// gauges hold, how many values histograms took since then.
+    pub fn metrics(&self) -> Result<BTreeMap<String, Metric>, Error> {
+        let now = self.envoy.metrics()?.into_iter();
+        Ok(now
+            .map(|(name, metric)| (name.clone(), metric.since(self.metrics_before.get(&name).copied())))
+            .collect())
+    }
+}
+
+impl Drop for Plugin<'_> {
+    fn drop(&mut self) {
+        // If this fails, Envoy is not to be had any more, and the next plugin will say so.
+        let _ = bootstrap::write_listeners(self.envoy.process.folder(), &[]);
+    }
+}

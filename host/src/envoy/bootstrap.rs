@@ -1,0 +1,179 @@
+//! The configuration that Envoy is started with, and the listener of a plugin.
+
+use std::net::SocketAddr;
+use std::path::Path;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde_json::{Map, Value, json};
+
+use super::Error;
+use crate::exchange::{Direction, Setup};
+
+/// The proxy that an Envoy is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Node {
+    /// Node id.
+    pub id: String,
+    /// Node cluster.
+    pub cluster: String,
+    /// Node metadata, an object.
+    pub metadata: Value,
+}
+
+impl Node {
+    /// The node that a test asks for.
+    pub fn of(setup: &Setup) -> Self {
+        let (id, cluster) = (setup.node_id.clone(), setup.node_cluster.clone());
+        Self { id, cluster, metadata: setup.node_metadata.clone() }
+    }
+}
+
+/// Names of files in Envoy's folder.
+pub(super) const BOOTSTRAP: &str = "bootstrap.json";
+pub(super) const ACCESS_LOG: &str = "access.log";
+const LISTENERS: &str = "listeners.json";
+
+/// Writes the bootstrap.
+pub(super) fn write(folder: &Path, node: &Node, upstream: SocketAddr) -> Result<(), Error> {
+    let bootstrap = json!({
+        "node": {"id": node.id, "cluster": node.cluster, "metadata": node.metadata},
+        "admin": {"address": address("127.0.0.1:0".parse().map_err(super::during("address"))?)},
+        "stats_flush_on_admin": true,
+        "dynamic_resources": {"lds_config": {
+            "path_config_source": {"path": folder.join(LISTENERS)},
+            "resource_api_version": "V3",
+        }},
+        "static_resources": {"clusters": [cluster(upstream)], "listeners": [barrier()]},
+    });
+    Ok(std::fs::write(folder.join(BOOTSTRAP), bootstrap.to_string())?)
+}
+
+/// Replaces the listeners; Envoy sees the file that is moved into place.
+pub(super) fn write_listeners(folder: &Path, listeners: &[Value]) -> Result<(), Error> {
+    let new = folder.join("listeners.new");
+    std::fs::write(&new, json!({"resources": listeners}).to_string())?;
+    Ok(std::fs::rename(new, folder.join(LISTENERS))?)
+}
+
+fn address(address: SocketAddr) -> Value {
+    json!({"socket_address": {"address": address.ip().to_string(), "port_value": address.port()}})
+}
+
+fn any(package: &str, message: &str, mut fields: Value) -> Value {
+    fields["@type"] = json!(format!("type.googleapis.com/{package}.{message}"));
+    fields
+}
+
+fn bytes(bytes: &[u8]) -> Value {
+    any("google.protobuf", "BytesValue", json!({"value": STANDARD.encode(bytes)}))
+}
+
+fn cluster(upstream: SocketAddr) -> Value {
+    let endpoint = json!({"endpoint": {"address": address(upstream)}});
+    let options = json!({
+        "common_http_protocol_options": {"max_headers_count": 2000},
+        "explicit_http_config": {"http_protocol_options": {"enable_trailers": true}},
+    });
+    let kind = "envoy.extensions.upstreams.http.v3";
+    json!({
+        "name": "upstream",
+        "type": "STATIC",
+        "connect_timeout": "5s",
+        "load_assignment": {"cluster_name": "upstream", "endpoints": [{"lb_endpoints": [endpoint]}]},
+        "typed_extension_protocol_options": {
+            format!("{kind}.HttpProtocolOptions"): any(kind, "HttpProtocolOptions", options),
+        },
+    })
+}
+
+/// A listener on the same worker that answers by itself.
+fn barrier() -> Value {
+    let route = json!({"match": {"prefix": ""}, "direct_response": {"status": 200}});
+    let manager = connection_manager(route, vec![], json!([]));
+    listener_of("barrier", manager)
+}
+
+/// The listener that puts a plugin before the upstream.
+pub(super) fn listener(
+    folder: &Path,
+    vm_id: &str,
+    module: &Path,
+    setup: &Setup,
+    filter_state: &[&str],
+) -> Value {
+    // An empty prefix takes every path, also one that does not start with a slash.
+    let route = json!({"match": {"prefix": ""}, "route": {"cluster": "upstream", "timeout": "0s"}});
+    let filter =
+        any("envoy.extensions.filters.http.wasm.v3", "Wasm", json!({"config": plugin(vm_id, module, setup)}));
+    let filters = vec![json!({"name": "wasm", "typed_config": filter})];
+    let manager = connection_manager(route, filters, access_log(folder, vm_id, filter_state));
+    let mut listener = any("envoy.config.listener.v3", "Listener", listener_of(vm_id, manager));
+    listener["traffic_direction"] = json!(match setup.direction {
+        Direction::Unspecified => "UNSPECIFIED",
+        Direction::Inbound => "INBOUND",
+        Direction::Outbound => "OUTBOUND",
+    });
+    listener
+}
+
+fn listener_of(name: &str, manager: Value) -> Value {
+    json!({
+        "name": name,
+        "address": {"socket_address": {"address": "127.0.0.1", "port_value": 0}},
+        "filter_chains": [{"filters": [{"name": "http", "typed_config": manager}]}],
+    })
+}
+
+fn connection_manager(route: Value, mut filters: Vec<Value>, access_log: Value) -> Value {
+    let router = any("envoy.extensions.filters.http.router.v3", "Router", json!({}));
+    filters.push(json!({"name": "envoy.filters.http.router", "typed_config": router}));
+    any(
+        "envoy.extensions.filters.network.http_connection_manager.v3",
+        "HttpConnectionManager",
+        json!({
+            "stat_prefix": "cases",
+            "max_request_headers_kb": 96,
+            "common_http_protocol_options": {"max_headers_count": 2000},
+            "http_protocol_options": {"enable_trailers": true},
+            "route_config": {"virtual_hosts": [{"name": "all", "domains": ["*"], "routes": [route]}]},
+            "http_filters": filters,
+            "access_log": access_log,
+        }),
+    )
+}
+
+fn plugin(vm_id: &str, module: &Path, setup: &Setup) -> Value {
+    // Measured on 1.40: with `failure_policy: FAIL_OPEN` the request that fails the VM is still answered 503; only the
+    // older `fail_open` lets it through too, which is what the word promises.
+    let (policy, value) =
+        if setup.fail_open { ("fail_open", json!(true)) } else { ("failure_policy", json!("FAIL_CLOSED")) };
+    json!({
+        "name": setup.name,
+        "root_id": setup.root_id,
+        policy: value,
+        "allow_on_headers_stop_iteration": setup.allow_on_headers_stop_iteration,
+        "configuration": bytes(&setup.configuration),
+        "vm_config": {
+            "vm_id": vm_id,
+            "runtime": "envoy.wasm.runtime.v8",
+            "code": {"local": {"filename": module}},
+            "configuration": bytes(&setup.vm_configuration),
+        },
+    })
+}
+
+/// One line of JSON for each stream; [`super::access`] reads it.
+fn access_log(folder: &Path, vm_id: &str, filter_state: &[&str]) -> Value {
+    let state: Map<_, _> = filter_state
+        .iter()
+        .map(|name| (name.to_string(), format!("%FILTER_STATE({name}:TYPED)%").into()))
+        .collect();
+    let mut fields = json!({"vm_id": vm_id, "details": "%RESPONSE_CODE_DETAILS%"});
+    if !state.is_empty() {
+        fields["filter_state"] = state.into();
+    }
+    let log = json!({"path": folder.join(ACCESS_LOG), "log_format": {"json_format": fields}});
+    let kind = any("envoy.extensions.access_loggers.file.v3", "FileAccessLog", log);
+    json!([{"name": "file", "typed_config": kind}])
+}
