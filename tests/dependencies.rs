@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use proxy_wasm_kit_tests::{Metadata, Package, assert_none, cargo, read};
+use proxy_wasm_kit_tests::{Metadata, Package, assert_none, cargo, read, relative, root, tree_of};
 use serde::Deserialize;
 
 #[derive(Deserialize)]
@@ -134,4 +134,39 @@ fn everything_comes_from_allowed_registries() {
         .map(|package| format!("{} comes from {:?}", package.name, package.source))
         .collect();
     assert_none(&complaints);
+}
+
+#[test]
+fn every_dependency_is_used() {
+    let metadata = Metadata::read();
+    let mut idle = Vec::new();
+    for member in metadata.members() {
+        let sources: String = tree_of(&root().join(member.folder()))
+            .iter()
+            .filter(|path| path.extension().is_some_and(|extension| extension == "rs"))
+            .map(|path| read(&relative(path)))
+            .collect();
+        let unnamed =
+            member.dependencies.iter().filter(|edge| !sources.contains(&edge.name.replace('-', "_")));
+        idle.extend(unnamed.map(|edge| format!("{}: no source names {}", member.name, edge.name)));
+    }
+    assert_none(&idle);
+}
+
+#[test]
+fn every_shared_version_is_used() {
+    #[derive(Deserialize)]
+    struct Manifest {
+        workspace: Workspace,
+    }
+    #[derive(Deserialize)]
+    struct Workspace {
+        dependencies: BTreeMap<String, toml::Value>,
+    }
+    let manifest: Manifest = toml::from_str(&read("Cargo.toml")).expect("the root's manifest is TOML");
+    let metadata = Metadata::read();
+    let used: BTreeSet<&str> =
+        metadata.members().flat_map(|member| &member.dependencies).map(|edge| edge.name.as_str()).collect();
+    let idle = manifest.workspace.dependencies.keys().filter(|name| !used.contains(name.as_str()));
+    assert_none(&idle.map(|name| format!("Cargo.toml: no member depends on {name}")).collect::<Vec<_>>());
 }

@@ -64,9 +64,11 @@ impl Run {
 
 impl Drop for Run {
     fn drop(&mut self) {
-        // After a failed assertion: it must not stay behind, and only it can end its Envoy.
-        let _ = Command::new("kill").arg(self.process.id().to_string()).status();
-        let _ = self.process.wait();
+        // It must not stay behind, and only it can end its Envoy.
+        if matches!(self.process.try_wait(), Ok(None)) {
+            let _ = Command::new("kill").arg(self.process.id().to_string()).status();
+            let _ = self.process.wait();
+        }
     }
 }
 
@@ -135,20 +137,6 @@ fn run_leaves_nothing_behind() {
             "port {port} still answers after kill {signal}"
         );
     }
-}
-
-#[test]
-fn run_says_when_its_port_is_taken() {
-    let taken = TcpListener::bind("127.0.0.1:0").expect("there is a free port");
-    let port = taken.local_addr().expect("it has an address").port().to_string();
-    let output = Command::new(root().join("scripts/run"))
-        .args(["--port", &port])
-        .output()
-        .expect("scripts/run starts");
-    let message = String::from_utf8_lossy(&output.stderr);
-    assert!(!output.status.success());
-    assert_eq!(message.lines().count(), 1, "{message}");
-    assert!(message.contains(&port) && message.contains("--port"), "{message}");
 }
 
 #[test]
