@@ -8,6 +8,7 @@ mod attributes;
 mod body;
 mod chain;
 mod clock;
+mod fields;
 mod filter;
 mod guest;
 mod later;

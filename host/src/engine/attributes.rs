@@ -4,36 +4,37 @@
 
 use super::guest::Side;
 use super::node::node;
+use super::reply;
 use super::stream::Stream;
 use super::value::Value;
 use super::vm::Vm;
-use crate::exchange::{Direction, Headers, Setup};
+use crate::exchange::{Direction, Headers};
 use std::collections::BTreeSet;
 
 /// The addresses of an exchange: nothing is listening there.
 const CLIENT: (&str, i64) = ("127.0.0.1:40000", 40_000);
 const LISTENER: (&str, i64) = ("127.0.0.1:10000", 10_000);
 const UPSTREAM: (&str, i64) = ("127.0.0.1:8081", 8081);
+/// The response flag DC.
+const DOWNSTREAM_TERMINATION: i64 = 1 << 14;
 const UPSTREAM_LOCAL: &str = "127.0.0.1:40001";
 
 impl Vm {
     /// The attribute at the top of a path. The old names (`node`, `listener_direction`, ...) are gone, as in Envoy 1.40.
     pub(super) fn attribute(&mut self, name: &[u8]) -> Option<Value> {
-        let now = self.now();
-        let xds = name == b"xds";
-        let node = xds.then(|| node(&self.setup));
-        let setup = self.setup.clone();
         match name {
-            b"plugin_name" => return Some(Value::text(setup.name)),
-            b"plugin_root_id" => return Some(Value::text(setup.root_id)),
-            b"plugin_vm_id" => return Some(Value::text(setup.vm_id)),
+            b"plugin_name" => return Some(Value::text(&self.setup.name)),
+            b"plugin_root_id" => return Some(Value::text(&self.setup.root_id)),
+            b"plugin_vm_id" => return Some(Value::text(&self.setup.vm_id)),
+            b"xds" => {
+                let (node, direction) = (node(&self.setup), self.setup.direction);
+                let routed = self.stream().map(|stream| stream.upstream.is_some());
+                return Some(xds_attributes(node, direction, routed));
+            }
             _ => {}
         }
-        let stream = self.stream();
-        if xds {
-            return Some(xds_attributes(&setup, node, stream.is_some()));
-        }
-        let stream = stream?;
+        let now = self.now();
+        let stream = self.stream()?;
         Some(match name {
             b"request" => request(stream, now),
             b"response" => response(stream),
@@ -44,7 +45,7 @@ impl Vm {
             b"upstream" => upstream(stream),
             b"metadata" => Value::Message(Vec::new(), vec![("filter_metadata", Value::Map(Vec::new()))]),
             b"filter_state" => filter_state(stream),
-            b"upstream_filter_state" => Value::Lookup(Vec::new()),
+            b"upstream_filter_state" => stream.upstream.as_ref().map(|_| Value::Lookup(Vec::new()))?,
             _ => return wasm_state(stream, name),
         })
     }
@@ -95,21 +96,25 @@ fn request(stream: &mut Stream, now: u64) -> Value {
 
 fn response(stream: &mut Stream) -> Value {
     let (bytes, logging) = (stream.response.bytes, stream.logging);
-    let code = stream.client.as_ref().map(|client| Value::Int(client.status().into()));
+    let code = stream.code;
+    let flags = if stream.abandoned { DOWNSTREAM_TERMINATION } else { 0 };
+    let latency = Some(Value::Int(0)).filter(|_| stream.complete && stream.details == "via_upstream");
     let details = Some(&stream.details).filter(|details| !details.is_empty()).map(Value::text);
     let trailers = stream.response.trailers.clone().filter(|_| logging || stream.response.reach.trailers);
     let headers = visible(stream, Side::Response, logging);
     let trailers = trailers.as_ref();
+    let derived = code.map(|code| Value::Int(reply::grpc_status(code.into()).into()));
     Value::lookup([
-        ("code", code),
+        ("code", code.map(|code| Value::Int(code.into()))),
         ("code_details", details),
         ("headers", Some(header_values(headers))),
         ("headers_bytes", Some(Value::size(size(headers)))),
         ("trailers", Some(header_values(trailers))),
         ("size", Some(Value::size(bytes))),
         ("total_size", Some(Value::size(bytes + size(headers) + size(trailers)))),
-        ("flags", Some(Value::Int(0))),
-        ("grpc_status", grpc_status(trailers).or_else(|| grpc_status(headers))),
+        ("flags", Some(Value::Int(flags))),
+        ("grpc_status", grpc_status(trailers).or_else(|| grpc_status(headers)).or(derived)),
+        ("backend_latency", latency),
     ])
 }
 
@@ -121,6 +126,9 @@ fn upstream(stream: &Stream) -> Value {
         ("port", when(Value::Int(UPSTREAM.1))),
         ("local_address", when(Value::text(UPSTREAM_LOCAL))),
         ("transport_failure_reason", when(Value::text(""))),
+        ("cx_pool_ready_duration", when(Value::Int(0))),
+        ("locality", when(Value::Message(Vec::new(), Vec::new()))),
+        ("num_endpoints", Some(Value::Uint(1))),
         ("request_attempt_count", Some(Value::Uint(u64::from(known)))),
     ])
 }
@@ -137,25 +145,29 @@ fn peer((address, port): (&str, i64)) -> Value {
     Value::lookup([("address", Some(Value::text(address))), ("port", Some(Value::Int(port)))])
 }
 
-/// The root context knows the node only.
-fn xds_attributes(setup: &Setup, node: Option<Value>, in_stream: bool) -> Value {
-    let when = |value: Value| Some(value).filter(|_| in_stream);
+/// The root context knows the node only. `routed` tells in a stream whether its request has met an upstream host, which
+/// has no metadata of its own.
+fn xds_attributes(node: Value, direction: Direction, routed: Option<bool>) -> Value {
+    let when = |value: Value| Some(value).filter(|_| routed.is_some());
+    let host = || Some(Value::Null).filter(|_| routed == Some(true));
     let empty = || when(Value::Message(Vec::new(), vec![("filter_metadata", Value::Map(Vec::new()))]));
     Value::lookup([
-        ("node", node),
+        ("node", Some(node)),
         ("cluster_name", when(Value::text("upstream"))),
         ("cluster_metadata", empty()),
         ("route_name", when(Value::text(""))),
         ("route_metadata", empty()),
-        ("virtual_host_name", when(Value::text("default"))),
+        ("virtual_host_name", when(Value::text("all"))),
         ("virtual_host_metadata", empty()),
+        ("upstream_host_metadata", host()),
+        ("upstream_host_locality_metadata", host()),
         ("filter_chain_name", when(Value::text(""))),
         ("listener_metadata", empty()),
-        ("listener_direction", when(Value::Int(direction(setup.direction)))),
+        ("listener_direction", when(Value::Int(number(direction)))),
     ])
 }
 
-fn direction(direction: Direction) -> i64 {
+fn number(direction: Direction) -> i64 {
     match direction {
         Direction::Unspecified => 0,
         Direction::Inbound => 1,

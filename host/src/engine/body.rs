@@ -13,10 +13,10 @@ pub enum BufferType {
     VmConfiguration,
     /// The plugin's configuration, while it is being configured.
     PluginConfiguration,
-    /// Arguments of a foreign function; empty for a plugin that is not called by one.
-    CallData,
-    /// A buffer of a connection or of a callout; the number is the one at the ABI, 2 to 5.
-    Other(u32),
+    /// The body of a callout's response, inside its callback.
+    CalloutBody,
+    /// A buffer that an HTTP filter never sees filled: data of a connection, of a gRPC message or of a foreign function.
+    Empty,
 }
 
 impl BufferType {
@@ -25,28 +25,26 @@ impl BufferType {
         Ok(match number {
             0 => Self::Body(Side::Request),
             1 => Self::Body(Side::Response),
-            2..=5 => Self::Other(number),
+            2 | 3 | 5 | 8 => Self::Empty,
+            4 => Self::CalloutBody,
             6 => Self::VmConfiguration,
             7 => Self::PluginConfiguration,
-            8 => Self::CallData,
             _ => return Err(Status::BAD_ARGUMENT),
         })
     }
 }
 
 impl Vm {
-    /// `proxy_get_buffer_bytes`: at most `size` bytes from `start` on. `width` is the size of a word of the guest, in
-    /// which the end must not overflow: `u32::MAX` for a wasm module.
+    /// `proxy_get_buffer_bytes` (row 18): at most `size` bytes from `start` on; none when it starts behind the end.
     pub fn get_buffer_bytes(
         &mut self,
         buffer: BufferType,
         start: usize,
         size: usize,
-        width: usize,
     ) -> Result<Vec<u8>, Status> {
         let bytes = self.buffer(buffer)?;
-        let end = start.checked_add(size).filter(|end| *end <= width).ok_or(Status::BAD_ARGUMENT)?;
-        Ok(bytes.get(start..end.min(bytes.len())).unwrap_or_default().to_vec())
+        let end = start.saturating_add(size).min(bytes.len());
+        Ok(bytes.get(start..end).unwrap_or_default().to_vec())
     }
 
     /// `proxy_get_buffer_status`: its length.
@@ -86,8 +84,8 @@ impl Vm {
             }
             BufferType::VmConfiguration => Ok(&self.setup.vm_configuration),
             BufferType::PluginConfiguration if self.configuring => Ok(&self.setup.configuration),
-            BufferType::CallData => Ok(&[]),
-            BufferType::PluginConfiguration | BufferType::Other(_) => Err(Status::NOT_FOUND),
+            BufferType::Empty => Ok(&[]),
+            BufferType::PluginConfiguration | BufferType::CalloutBody => Err(Status::NOT_FOUND),
         }
     }
 }

@@ -7,7 +7,7 @@ use super::filter::BodyVerdict;
 use super::guest::{Guest, Side};
 use super::reply::LocalReply;
 use super::stream::{Iteration, Stream};
-use super::worker::Worker;
+use super::worker::{Worker, outgoing};
 use crate::exchange::Message;
 
 impl<G: Guest> Worker<G> {
@@ -124,7 +124,7 @@ impl<G: Guest> Worker<G> {
             (BodyVerdict::Buffer, _) => self.hold(id, side, piece, true),
             (BodyVerdict::Watermark, _) => self.hold(id, side, piece, false),
             (BodyVerdict::Drop, _) if end_of_stream => self.hold(id, side, Vec::new(), false),
-            (BodyVerdict::Drop | BodyVerdict::Gone, _) => {}
+            (BodyVerdict::Drop, _) => {}
         }
         self.with(id, |stream| stream.half(side).iteration = Iteration::Stop);
     }
@@ -141,7 +141,7 @@ impl<G: Guest> Worker<G> {
             let message = Message { headers, ..Message::default() };
             match side {
                 Side::Request => stream.upstream = Some(message),
-                Side::Response => stream.client = Some(super::worker::outgoing(message, now)),
+                Side::Response => stream.client = Some(outgoing(message, end_of_stream, now)),
             }
             finish(stream, side, end_of_stream);
         });
@@ -150,7 +150,9 @@ impl<G: Guest> Worker<G> {
     /// A piece of body leaves the plugin.
     pub(super) fn pass_data(&mut self, id: u32, side: Side, piece: Vec<u8>, end_of_stream: bool) {
         self.with(id, |stream| {
-            stream.half(side).bytes += piece.len();
+            if side == Side::Response {
+                stream.response.bytes += piece.len();
+            }
             if let Some(message) = destination(stream, side)
                 && !piece.is_empty()
             {

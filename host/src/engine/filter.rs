@@ -15,8 +15,6 @@ pub(super) enum BodyVerdict {
     Watermark,
     /// Stop, and keep nothing.
     Drop,
-    /// The stream ended before the plugin saw anything.
-    Gone,
 }
 
 /// What came of entering a stream callback.
@@ -67,7 +65,7 @@ impl<G: Guest> Worker<G> {
             return BodyVerdict::Continue;
         }
         if !self.append_to_held(id, side) {
-            return BodyVerdict::Gone;
+            return BodyVerdict::Drop;
         }
         let size = self.with(id, |stream| {
             stream.end_of_stream = end_of_stream;
@@ -165,7 +163,7 @@ impl<G: Guest> Worker<G> {
     }
 
     /// While a body is held back, the next piece is appended before the plugin sees it (row 14). False when that was too
-    /// much and ended the stream (row 15).
+    /// much and reset the stream; a request that is too much is still shown, and then answered with 413 (row 15).
     fn append_to_held(&mut self, id: u32, side: Side) -> bool {
         let piece = self.with(id, |stream| {
             let half = stream.half(side);
@@ -174,7 +172,7 @@ impl<G: Guest> Worker<G> {
         if let Some(piece) = piece.flatten() {
             self.hold(id, side, piece, true);
         }
-        self.goes_on(id, side)
+        self.with(id, |stream| !stream.over()) == Some(true)
     }
 }
 

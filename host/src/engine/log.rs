@@ -44,6 +44,11 @@ impl Vm {
         Ok(())
     }
 
+    /// A panicking module writes to standard error.
+    pub fn note_panic(&mut self, message: &str) {
+        self.write_line(Level::Error, &format!("panicked: {message}"));
+    }
+
     pub(super) fn write_line(&mut self, level: Level, message: &str) {
         if level >= self.setup.log_level {
             self.lines.push(LogLine { level, message: message.to_owned() });

@@ -1,5 +1,6 @@
 //! Header and trailer maps: which one a guest reaches when, and how it reads and edits it (rows 21 to 28).
 
+use super::fields;
 use super::guest::Side;
 use super::status::Status;
 use super::stream::Stream;
@@ -37,7 +38,7 @@ impl Vm {
         let logging = self.stream().is_some_and(|stream| stream.logging);
         // In the log phase a map that never was is empty rather than forbidden (row 28).
         let missing = if logging { Status::NOT_FOUND } else { Status::BAD_ARGUMENT };
-        let value = self.readable(map).ok_or(missing)?.first(name);
+        let value = self.readable(map).ok_or(missing)?.first(fields::canonical(map, name));
         value.map(<[u8]>::to_vec).ok_or(Status::NOT_FOUND)
     }
 
@@ -54,7 +55,7 @@ impl Vm {
 
     /// `proxy_add_header_map_value`.
     pub fn add_header_map_value(&mut self, map: MapType, name: &[u8], value: &[u8]) -> Result<(), Status> {
-        self.edit(map, |headers| headers.add(name, value))
+        self.edit(map, |headers| fields::add(map, headers, name, value))
     }
 
     /// `proxy_replace_header_map_value`: removes all fields of that name, then adds one (row 24).
@@ -64,20 +65,20 @@ impl Vm {
         name: &[u8],
         value: &[u8],
     ) -> Result<(), Status> {
-        self.edit(map, |headers| headers.set(name, value))
+        self.edit(map, |headers| {
+            headers.remove(fields::canonical(map, name));
+            fields::add(map, headers, name, value);
+        })
     }
 
     /// `proxy_remove_header_map_value`.
     pub fn remove_header_map_value(&mut self, map: MapType, name: &[u8]) -> Result<(), Status> {
-        self.edit(map, |headers| headers.remove(name))
+        self.edit(map, |headers| headers.remove(fields::canonical(map, name)))
     }
 
     /// `proxy_set_header_map_pairs`: replaces the whole map.
     pub fn set_header_map_pairs(&mut self, map: MapType, pairs: &Headers) -> Result<(), Status> {
-        self.edit(map, |headers| {
-            headers.0.clear();
-            pairs.0.iter().for_each(|(name, value)| headers.add(name, value.clone()));
-        })
+        self.edit(map, |headers| *headers = fields::arriving(map, pairs.clone()))
     }
 
     fn edit(&mut self, map: MapType, change: impl FnOnce(&mut Headers)) -> Result<(), Status> {

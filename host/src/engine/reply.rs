@@ -1,6 +1,8 @@
 //! Local replies, and the other things that a host call only asks for: they happen when the callback has returned.
 
+use super::fields;
 use super::guest::{Guest, Side};
+use super::maps::MapType;
 use super::status::Status;
 use super::stream::Stream;
 use super::vm::Vm;
@@ -62,10 +64,13 @@ impl<G: Guest> Worker<G> {
         let Some(route) = self.with(id, |stream| plan(stream, &reply)) else { return };
         match route {
             Route::Nowhere => {}
-            Route::AfterCallback => self.with(id, |stream| stream.prepared = Some(reply)).unwrap_or_default(),
+            // Of several replies in one callback the first is sent, under the details of the last.
+            Route::AfterCallback => {
+                self.with(id, |stream| stream.prepared = stream.prepared.take().or(Some(reply)));
+            }
             Route::ThroughFilters => self.reply_through_filters(id, &reply),
             Route::Direct => self.reply_directly(id, &reply),
-            Route::Reset => self.with(id, |stream| stream.reset = true).unwrap_or_default(),
+            Route::Reset => self.reset(id),
         }
     }
 
@@ -80,7 +85,7 @@ impl<G: Guest> Worker<G> {
         let Some((headers, body)) = self.with(id, |stream| render(stream, reply)) else { return };
         let end_of_stream = body.is_empty();
         self.with(id, |stream| {
-            stream.response.headers = Some(headers);
+            stream.begin_response(headers);
             stream.response.complete = end_of_stream;
         });
         self.headers(id, Side::Response, end_of_stream);
@@ -93,7 +98,7 @@ impl<G: Guest> Worker<G> {
     fn reply_directly(&mut self, id: u32, reply: &LocalReply) {
         let Some((headers, body)) = self.with(id, |stream| render(stream, reply)) else { return };
         self.with(id, |stream| {
-            stream.response.headers = Some(headers);
+            stream.begin_response(headers);
             stream.response.trailers = None;
             stream.response.aborted = true;
         });
@@ -138,7 +143,8 @@ fn render(stream: &mut Stream, reply: &LocalReply) -> (Headers, Vec<u8>) {
     let request = stream.request.headers.clone().unwrap_or_default();
     let mut headers = Headers::default();
     headers.add(":status", reply.status.to_string());
-    reply.headers.0.iter().for_each(|(name, value)| headers.add(name, value.clone()));
+    let map = MapType::Headers(Side::Response);
+    reply.headers.0.iter().for_each(|(name, value)| fields::add(map, &mut headers, name, value));
     if is_grpc(&request) {
         render_grpc(&mut headers, reply);
         return (headers, Vec::new());
@@ -148,9 +154,9 @@ fn render(stream: &mut Stream, reply: &LocalReply) -> (Headers, Vec<u8>) {
         headers.remove("content-type");
         return (headers, Vec::new());
     }
-    headers.set("content-length", reply.body.len().to_string());
+    fields::set_in_place(&mut headers, "content-length", reply.body.len().to_string().as_bytes());
     if headers.first("content-type").is_none() {
-        headers.set("content-type", "text/plain");
+        headers.add("content-type", "text/plain");
     }
     let body = if request.first(":method") == Some(b"HEAD") { Vec::new() } else { reply.body.clone() };
     (headers, body)
@@ -165,9 +171,8 @@ fn is_grpc(request: &Headers) -> bool {
 /// A gRPC client reads the outcome from headers of a 200.
 fn render_grpc(headers: &mut Headers, reply: &LocalReply) {
     headers.remove("content-length");
-    headers.set(":status", "200");
-    headers.0.rotate_right(1);
-    headers.set("content-type", "application/grpc");
+    fields::set_in_place(headers, ":status", b"200");
+    fields::set_in_place(headers, "content-type", b"application/grpc");
     if headers.first("grpc-status").is_none() {
         let status = reply.grpc_status.unwrap_or_else(|| grpc_status(reply.status));
         headers.set("grpc-status", status.to_string());
@@ -178,7 +183,7 @@ fn render_grpc(headers: &mut Headers, reply: &LocalReply) {
 }
 
 /// The gRPC status that stands for an HTTP status.
-fn grpc_status(http: u32) -> u32 {
+pub(super) fn grpc_status(http: u32) -> u32 {
     match http {
         400 => 13,
         401 => 16,

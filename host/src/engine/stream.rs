@@ -29,6 +29,10 @@ pub(super) struct Stream {
     /// The whole request reached the upstream.
     pub(super) upstream_complete: bool,
     pub(super) client: Option<Message>,
+    /// The status of the response, known from when it begins.
+    pub(super) code: Option<u16>,
+    /// The client went away before its answer came.
+    pub(super) abandoned: bool,
     /// The whole response reached the client.
     pub(super) ended: bool,
     pub(super) reset: bool,
@@ -58,7 +62,7 @@ pub(super) struct Half {
     pub(super) ended: bool,
     /// A local reply ended the way through the plugin.
     pub(super) aborted: bool,
-    /// Bytes of body that have passed.
+    /// Bytes of body: those that have arrived, of a request; those that have left, of a response.
     pub(super) bytes: usize,
     /// Which of these the plugin can reach now (row 21).
     pub(super) reach: Reach,
@@ -110,6 +114,13 @@ impl Stream {
             Side::Request => &mut self.request,
             Side::Response => &mut self.response,
         }
+    }
+
+    /// A response begins, whoever makes it.
+    pub(super) fn begin_response(&mut self, headers: Headers) {
+        let message = Message { headers, ..Message::default() };
+        self.code = Some(message.status());
+        self.response.headers = Some(message.headers);
     }
 
     /// Nothing more happens on this stream.

@@ -18,7 +18,7 @@ pub(super) enum Value {
     Map(Vec<(Vec<u8>, Self)>),
     /// A protobuf message: its bytes, and those of its fields that are known here.
     Message(Vec<u8>, Vec<(&'static str, Self)>),
-    /// A set of attributes that can be asked for by name only; read as a whole it is an empty map.
+    /// A set of attributes that can be asked for by name only.
     Lookup(Vec<(Vec<u8>, Self)>),
 }
 
@@ -62,8 +62,7 @@ impl Value {
             Self::Uint(number) => number.to_le_bytes().to_vec(),
             Self::Double(number) => number.to_le_bytes().to_vec(),
             Self::Bool(truth) => vec![u8::from(*truth)],
-            Self::Null => return Err(Status::SERIALIZATION_FAILURE),
-            Self::Lookup(_) => encode_pairs(&[]),
+            Self::Null | Self::Lookup(_) => return Err(Status::SERIALIZATION_FAILURE),
             Self::List(items) => {
                 let pairs = items.iter().map(|item| Ok((item.serialize()?, Vec::new())));
                 encode_pairs(&pairs.collect::<Result<Vec<_>, _>>()?)

@@ -1,6 +1,8 @@
 //! Drives a guest: start-up, and exchanges from the request's first header to the stream's end.
 
+use super::fields::{arriving, set_in_place};
 use super::guest::{Call, Guest, Side, Trap};
+use super::maps::MapType;
 use super::stream::Stream;
 use super::vm::Shared;
 use crate::exchange::{Exchange, Headers, LogLine, Message};
@@ -66,9 +68,7 @@ impl<G: Guest> Worker<G> {
         self.send(id, Side::Request, request);
         if self.with(id, |stream| stream.upstream_complete && !stream.over()) == Some(true) {
             self.with(id, |stream| "via_upstream".clone_into(&mut stream.details));
-            let mut response = upstream.clone();
-            response.headers.set("x-envoy-upstream-service-time", "0");
-            self.send(id, Side::Response, response);
+            self.send(id, Side::Response, upstream.clone());
         }
         self.close(id);
         self.report(id, first_line)
@@ -142,18 +142,26 @@ impl<G: Guest> Worker<G> {
     /// A whole message arrives on one side, piece by piece, as long as anybody wants it.
     fn send(&mut self, id: u32, side: Side, message: Message) {
         let Message { headers, body, trailers } = message;
-        let headers = if side == Side::Request { incoming(id, headers) } else { lower_case(headers) };
-        let trailers = Some(lower_case(trailers)).filter(|trailers| !trailers.0.is_empty());
+        let trailers =
+            Some(arriving(MapType::Trailers(side), trailers)).filter(|trailers| !trailers.0.is_empty());
         let last = body.len();
         self.with(id, |stream| {
-            stream.half(side).headers = Some(headers);
+            match side {
+                Side::Request => stream.request.headers = Some(incoming(id, headers)),
+                Side::Response => stream.begin_response(answering(headers)),
+            }
             stream.half(side).complete = last == 0 && trailers.is_none();
         });
         self.headers(id, side, last == 0 && trailers.is_none());
         for (index, piece) in body.into_iter().enumerate() {
             let end_of_stream = index + 1 == last && trailers.is_none();
             if self.goes_on(id, side) {
-                self.with(id, |stream| stream.half(side).complete = end_of_stream);
+                self.with(id, |stream| {
+                    stream.half(side).complete = end_of_stream;
+                    if side == Side::Request {
+                        stream.request.bytes += piece.len();
+                    }
+                });
                 self.data(id, side, piece, end_of_stream);
             }
         }
@@ -171,6 +179,7 @@ impl<G: Guest> Worker<G> {
         self.with(id, |stream| {
             if !stream.over() {
                 "downstream_remote_disconnect".clone_into(&mut stream.details);
+                stream.abandoned = true;
             }
             stream.complete = true;
         });
@@ -205,15 +214,9 @@ impl<G: Guest> Worker<G> {
     }
 }
 
-fn lower_case(headers: Headers) -> Headers {
-    let mut lower = Headers::default();
-    headers.0.into_iter().for_each(|(name, value)| lower.add(name, value));
-    lower
-}
-
 /// What the connection manager makes of a request before the filters see it. The request id is the same in every run.
 fn incoming(id: u32, headers: Headers) -> Headers {
-    let mut headers = lower_case(headers);
+    let mut headers = arriving(MapType::Headers(Side::Request), headers);
     if headers.first("x-forwarded-proto").is_none() {
         headers.add("x-forwarded-proto", "http");
     }
@@ -223,11 +226,22 @@ fn incoming(id: u32, headers: Headers) -> Headers {
     headers
 }
 
-/// What the connection manager makes of a response behind the filters.
-pub(super) fn outgoing(mut message: Message, now: u64) -> Message {
+/// What the router makes of a response before the filters see it.
+fn answering(headers: Headers) -> Headers {
+    let mut headers = arriving(MapType::Headers(Side::Response), headers);
+    set_in_place(&mut headers, "x-envoy-upstream-service-time", b"0");
+    headers
+}
+
+/// What the connection manager and the codec of HTTP/1.1 make of a response behind the filters.
+pub(super) fn outgoing(mut message: Message, end_of_stream: bool, now: u64) -> Message {
+    set_in_place(&mut message.headers, "server", b"envoy");
     if message.headers.first("date").is_none() {
         message.headers.add("date", super::clock::http_date(now));
     }
-    message.headers.set("server", "envoy");
+    let bodiless = matches!(message.status(), 0..=199 | 204 | 304);
+    if end_of_stream && !bodiless && message.headers.first("content-length").is_none() {
+        message.headers.add("content-length", "0");
+    }
     message
 }

@@ -161,7 +161,7 @@ host_functions! {
         size: *mut usize,
     ) {
         let found = ask("proxy_get_buffer_bytes", |vm| {
-            vm.get_buffer_bytes(BufferType::from_number(buffer)?, start, max_size, usize::MAX)
+            vm.get_buffer_bytes(BufferType::from_number(buffer)?, start, max_size)
         });
         reply(found, |found| give(&found, data, size))
     }
@@ -386,7 +386,11 @@ unsafe extern "C" fn pwkit_guest_panicked(message: *const u8, size: usize) {
     // SAFETY: the guest passes a slice.
     let message = String::from_utf8_lossy(unsafe { read(message, size) });
     match VM.try_with(|vm| vm.borrow().clone()) {
-        Ok(Some(vm)) => vm.borrow_mut().fail(message),
+        Ok(Some(vm)) => {
+            let mut vm = vm.borrow_mut();
+            vm.note_panic(&message);
+            vm.fail(message);
+        }
         _ => eprintln!("a guest panicked outside of a VM: {message}"),
     }
 }
