@@ -74,7 +74,7 @@ impl<G: Guest> Worker<G> {
         if !self.goes_on(id, side) {
             return;
         }
-        let Some(state) = self.with(id, |stream| take_held(stream, side)) else { return };
+        let Some(state) = self.with(id, |stream| take_held(stream, side)).flatten() else { return };
         if state.pass_headers {
             self.pass_headers(id, side, state.complete && state.held.is_none() && !state.had_trailers);
         }
@@ -204,20 +204,22 @@ struct Resumed {
     resume_here: bool,
 }
 
-fn take_held(stream: &mut Stream, side: Side) -> Resumed {
+/// Nothing, if this direction has not even begun.
+fn take_held(stream: &mut Stream, side: Side) -> Option<Resumed> {
     if stream.half(side).iteration == Iteration::Continue {
         stream.misuse.push(format!("{side:?} resumed while it was not paused"));
     }
     let half = stream.half(side);
+    half.headers.as_ref()?;
     let resume_here = half.iteration.stops_all();
     half.iteration = Iteration::Continue;
-    Resumed {
+    Some(Resumed {
         held: half.held.take(),
         pass_headers: !half.headers_passed,
         had_trailers: half.trailers.is_some() && !half.trailers_passed,
         complete: half.complete,
         resume_here,
-    }
+    })
 }
 
 fn destination(stream: &mut Stream, side: Side) -> Option<&mut Message> {
@@ -241,3 +243,6 @@ fn too_large(side: Side) -> LocalReply {
     };
     LocalReply { status, body: body.into(), details: details.into(), ..LocalReply::default() }
 }
+
+#[cfg(test)]
+mod tests;

@@ -129,7 +129,7 @@ impl<G: Guest> Worker<G> {
         vm.lines.len()
     }
 
-    fn open(&mut self) -> u32 {
+    pub(super) fn open(&mut self) -> u32 {
         let mut vm = self.vm.borrow_mut();
         let skipped = vm.failure.is_some() && vm.setup.fail_open;
         let root = vm.root;
@@ -140,7 +140,7 @@ impl<G: Guest> Worker<G> {
     }
 
     /// A whole message arrives on one side, piece by piece, as long as anybody wants it.
-    fn send(&mut self, id: u32, side: Side, message: Message) {
+    pub(super) fn send(&mut self, id: u32, side: Side, message: Message) {
         let Message { headers, body, trailers } = message;
         let trailers =
             Some(arriving(MapType::Trailers(side), trailers)).filter(|trailers| !trailers.0.is_empty());
@@ -175,7 +175,7 @@ impl<G: Guest> Worker<G> {
     }
 
     /// Ends the stream: log, done, delete (row 29).
-    fn close(&mut self, id: u32) {
+    pub(super) fn close(&mut self, id: u32) {
         self.with(id, |stream| {
             if !stream.over() {
                 "downstream_remote_disconnect".clone_into(&mut stream.details);
