@@ -14,6 +14,7 @@ mod upstream;
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::io::ErrorKind;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -158,6 +159,15 @@ fn absolute(module: &Path) -> Result<std::path::PathBuf, Error> {
     module.canonicalize().map_err(during(module.display()))
 }
 
+fn no_response(error: std::io::Error) -> Error {
+    match error.kind() {
+        ErrorKind::WouldBlock | ErrorKind::TimedOut => {
+            Error(format!("the request hangs: no response within {} s", PATIENCE.as_secs()))
+        }
+        _ => Error(format!("no response: {error}")),
+    }
+}
+
 /// Asks again and again until there is an answer; fails when that takes too long.
 fn wait<T>(what: impl fmt::Display, mut ask: impl FnMut() -> Result<Option<T>, Error>) -> Result<T, Error> {
     let start = Instant::now();
@@ -179,7 +189,7 @@ impl Plugin<'_> {
         let log_start = envoy.process.log().end()?;
         let access_start = envoy.process.access().end()?;
         envoy.upstream.expect(answer.clone());
-        let client = http1::exchange(self.address, request, PATIENCE).map_err(during("no response"))?;
+        let client = http1::exchange(self.address, request, PATIENCE).map_err(no_response)?;
         let record = wait("the access log", || {
             envoy.process.check_alive()?;
             envoy.process.access().of_vm(access_start, &self.vm_id)

@@ -79,16 +79,17 @@ impl<R: Read> Reader<R> {
         self.head(parse_request)
     }
 
-    /// The next response, informational ones left out; none when the stream ends before it begins.
+    /// The next response, informational ones left out; none when the stream ends before it begins, and cut off where
+    /// the stream ends before the response does.
     pub fn response(&mut self, to_head: bool) -> io::Result<Option<Message>> {
         while let Some(mut message) = self.head(parse_response)? {
             let status = message.status();
             if !(100..200).contains(&status) {
                 let bodiless = to_head || matches!(status, 204 | 304);
-                if !bodiless {
-                    self.body(&mut message, true)?;
-                }
-                return Ok(Some(message));
+                let body = if bodiless { Ok(()) } else { self.body(&mut message, true) };
+                return body
+                    .or_else(|error| if ended(&error) { Ok(()) } else { Err(error) })
+                    .map(|()| Some(message));
             }
         }
         Ok(None)
@@ -323,6 +324,8 @@ mod tests {
         let mut message = reader.request_head().unwrap().unwrap();
         assert_eq!(reader.body(&mut message, false).unwrap_err().kind(), ErrorKind::UnexpectedEof);
         assert_eq!(message.whole_body(), b"abc");
+        let mut cut = Reader::new(b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nabc".as_slice());
+        assert_eq!(cut.response(false).unwrap().unwrap().whole_body(), b"abc");
         assert!(Reader::new(b"".as_slice()).response(false).unwrap().is_none());
     }
 }
