@@ -98,8 +98,8 @@ fn response(stream: &mut Stream) -> Value {
     let (bytes, logging) = (stream.response.bytes, stream.logging);
     let code = stream.code;
     let flags = if stream.abandoned { DOWNSTREAM_TERMINATION } else { 0 };
-    let latency = Some(Value::Int(0)).filter(|_| stream.complete && stream.details == "via_upstream");
-    let details = Some(&stream.details).filter(|details| !details.is_empty()).map(Value::text);
+    let latency = Some(Value::Int(0)).filter(|_| stream.answered && stream.response.complete);
+    let details = stream.details.as_ref().map(Value::text);
     let trailers = stream.response.trailers.clone().filter(|_| logging || stream.response.reach.trailers);
     let headers = visible(stream, Side::Response, logging);
     let trailers = trailers.as_ref();

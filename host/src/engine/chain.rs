@@ -7,8 +7,8 @@ use super::filter::BodyVerdict;
 use super::guest::{Guest, Side};
 use super::reply::LocalReply;
 use super::stream::{Iteration, Stream};
-use super::worker::{Worker, outgoing};
-use crate::exchange::Message;
+use super::worker::{Worker, encoded, outgoing};
+use crate::exchange::{Headers, Message};
 
 impl<G: Guest> Worker<G> {
     /// Headers arrive at the plugin.
@@ -137,11 +137,14 @@ impl<G: Guest> Worker<G> {
             if std::mem::replace(&mut half.headers_passed, true) {
                 return;
             }
-            let headers = half.headers.clone().unwrap_or_default();
-            let message = Message { headers, ..Message::default() };
+            let headers = half.headers.get_or_insert_default();
             match side {
-                Side::Request => stream.upstream = Some(message),
-                Side::Response => stream.client = Some(outgoing(message, end_of_stream, now)),
+                Side::Request => stream.upstream = Some(message(headers.clone())),
+                Side::Response => {
+                    // In place: the log phase sees what was sent.
+                    outgoing(headers, now);
+                    stream.client = Some(message(encoded(headers.clone(), end_of_stream)));
+                }
             }
             finish(stream, side, end_of_stream);
         });
@@ -220,6 +223,10 @@ fn take_held(stream: &mut Stream, side: Side) -> Option<Resumed> {
         complete: half.complete,
         resume_here,
     })
+}
+
+fn message(headers: Headers) -> Message {
+    Message { headers, ..Message::default() }
 }
 
 fn destination(stream: &mut Stream, side: Side) -> Option<&mut Message> {

@@ -34,9 +34,7 @@ impl Vm {
         if let Some(stream) = self.streams.get_mut(&context)
             && kind < 2
         {
-            if stream.details.is_empty() {
-                "wasm_close_stream".clone_into(&mut stream.details);
-            }
+            stream.details.get_or_insert_with(|| "wasm_close_stream".into());
             self.deferred.push_back(Deferred::Reset(context));
         }
         Ok(())

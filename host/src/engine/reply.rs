@@ -129,7 +129,7 @@ fn plan(stream: &mut Stream, reply: &LocalReply) -> Route {
     if let Some(side) = stream.calling {
         stream.half(side).aborted = true;
     }
-    stream.details.clone_from(&reply.details);
+    stream.details = Some(reply.details.clone());
     match (stream.response.headers.is_some(), stream.calling) {
         (false, Some(_)) => Route::AfterCallback,
         (false, None) => Route::ThroughFilters,

@@ -24,13 +24,15 @@ pub(super) struct Stream {
     pub(super) failed: bool,
     /// A local reply waiting for the running callback to return.
     pub(super) prepared: Option<LocalReply>,
-    pub(super) details: String,
+    pub(super) details: Option<String>,
     pub(super) upstream: Option<Message>,
     /// The whole request reached the upstream.
     pub(super) upstream_complete: bool,
     pub(super) client: Option<Message>,
     /// The status of the response, known from when it begins.
     pub(super) code: Option<u16>,
+    /// The upstream made the response.
+    pub(super) answered: bool,
     /// The client went away before its answer came.
     pub(super) abandoned: bool,
     /// The whole response reached the client.

@@ -67,7 +67,10 @@ impl<G: Guest> Worker<G> {
         let id = self.open();
         self.send(id, Side::Request, request);
         if self.with(id, |stream| stream.upstream_complete && !stream.over()) == Some(true) {
-            self.with(id, |stream| "via_upstream".clone_into(&mut stream.details));
+            self.with(id, |stream| {
+                stream.details = Some("via_upstream".into());
+                stream.answered = true;
+            });
             self.send(id, Side::Response, upstream.clone());
         }
         self.close(id);
@@ -178,7 +181,7 @@ impl<G: Guest> Worker<G> {
     pub(super) fn close(&mut self, id: u32) {
         self.with(id, |stream| {
             if !stream.over() {
-                "downstream_remote_disconnect".clone_into(&mut stream.details);
+                stream.details = Some("downstream_remote_disconnect".into());
                 stream.abandoned = true;
             }
             stream.complete = true;
@@ -202,7 +205,7 @@ impl<G: Guest> Worker<G> {
             client: stream.client,
             reset: stream.reset,
             upstream: stream.upstream,
-            details: stream.details,
+            details: stream.details.unwrap_or_default(),
             filter_state: stream.filter_state,
             log,
             host_calls: vm.host_calls.clone(),
@@ -233,15 +236,22 @@ fn answering(headers: Headers) -> Headers {
     headers
 }
 
-/// What the connection manager and the codec of HTTP/1.1 make of a response behind the filters.
-pub(super) fn outgoing(mut message: Message, end_of_stream: bool, now: u64) -> Message {
-    set_in_place(&mut message.headers, "server", b"envoy");
-    if message.headers.first("date").is_none() {
-        message.headers.add("date", super::clock::http_date(now));
+/// What the connection manager makes of a response behind the filters.
+pub(super) fn outgoing(headers: &mut Headers, now: u64) {
+    let hop_by_hop = ["connection", "keep-alive", "proxy-connection", "transfer-encoding", "upgrade"];
+    hop_by_hop.iter().for_each(|name| headers.remove(name));
+    set_in_place(headers, "server", b"envoy");
+    if headers.first("date").is_none() {
+        headers.add("date", super::clock::http_date(now));
     }
-    let bodiless = matches!(message.status(), 0..=199 | 204 | 304);
-    if end_of_stream && !bodiless && message.headers.first("content-length").is_none() {
-        message.headers.add("content-length", "0");
+}
+
+/// What the codec of HTTP/1.1 makes of a response without a body.
+pub(super) fn encoded(mut headers: Headers, end_of_stream: bool) -> Headers {
+    let status = headers.first(":status").unwrap_or_default();
+    let bodiless = status.len() < 3 || status.starts_with(b"1") || [&b"204"[..], b"304"].contains(&status);
+    if end_of_stream && !bodiless && headers.first("content-length").is_none() {
+        headers.add("content-length", "0");
     }
-    message
+    headers
 }
