@@ -149,7 +149,10 @@ fn serve(plugin: &mut Plugin<'_>, case: &Case) -> Result<Seen, Error> {
     Ok(Seen { rejected: false, exchanges, log: plugin.log()?, metrics })
 }
 
-/// The running processes, one for each node.
+/// So many processes may wait for cases at once; each holds some 60 MB.
+const MOST: usize = 4;
+
+/// The processes, one for each node, the one used last at the end.
 #[derive(Default)]
 struct Envoys(Mutex<Vec<(Node, Slot)>>);
 
@@ -158,10 +161,12 @@ type Slot = Arc<Mutex<Option<Envoy>>>;
 impl Envoys {
     fn slot(&self, node: Node) -> Slot {
         let mut slots = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((_, slot)) = slots.iter().find(|(other, _)| *other == node) {
-            return Arc::clone(slot);
+        let known = slots.iter().position(|(other, _)| *other == node);
+        let (node, slot) = known.map_or_else(|| (node, Slot::default()), |index| slots.remove(index));
+        if slots.len() >= MOST {
+            let idle = slots.iter().position(|(_, slot)| Arc::strong_count(slot) == 1);
+            idle.map(|index| slots.remove(index));
         }
-        let slot = Slot::default();
         slots.push((node, Arc::clone(&slot)));
         slot
     }
@@ -207,6 +212,22 @@ mod tests {
             assert!(failure.contains("required here") && failure.contains("scripts/"), "{failure}");
         }
         std::fs::remove_dir_all(extensions).unwrap();
+    }
+
+    #[test]
+    fn a_process_is_kept_for_its_node_until_others_need_the_room() {
+        let node = |id: &str| Node { id: id.into(), cluster: String::new(), metadata: serde_json::json!({}) };
+        let envoys = Envoys::default();
+        let used = envoys.slot(node("used"));
+        assert!(Arc::ptr_eq(&used, &envoys.slot(node("used"))));
+        let idle = Arc::downgrade(&envoys.slot(node("idle")));
+        for id in ["a", "b", "c"] {
+            envoys.slot(node(id));
+        }
+        assert!(idle.upgrade().is_none());
+        assert!(Arc::ptr_eq(&used, &envoys.slot(node("used"))));
+        envoys.end();
+        assert_eq!(Arc::strong_count(&used), 1);
     }
 
     #[test]
