@@ -162,6 +162,10 @@ fn presented(authorization: Authorization<'_>) -> Result<Presented, Reason> {
         Some((scheme, token)) if scheme.eq_ignore_ascii_case(b"basic ") => token,
         _ => return Err(Reason::Missing),
     };
+    // Envoy joins the values of a repeated `authorization`. No base64 holds a comma.
+    if token.contains(&b',') {
+        return Err(Reason::Repeated);
+    }
     let spaces = token.iter().take_while(|byte| **byte == b' ').count();
     Presented::decode(token.get(spaces..).unwrap_or_default()).ok_or(Reason::Invalid)
 }
