@@ -27,16 +27,6 @@ fn every_snippet_is_a_case_file() {
     }
 }
 
-/// The entry is shown as an extension has it.
-#[test]
-fn the_entry_is_that_of_an_extension() {
-    let text = std::fs::read_to_string(docs("cases.md")).unwrap();
-    let shown = text.split("```rust\n").nth(1).and_then(|rest| rest.split("```").next()).unwrap();
-    let extension = docs("../extensions/basic-auth/tests/cases.rs");
-    let Ok(real) = std::fs::read_to_string(extension) else { return };
-    assert_eq!(shown, real);
-}
-
 #[test]
 fn the_schema_is_up_to_date() {
     let path = docs("case.schema.json");
