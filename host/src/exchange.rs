@@ -43,7 +43,8 @@ impl Headers {
 pub struct Message {
     /// Header fields, pseudo-headers first.
     pub headers: Headers,
-    /// The body, in the chunks in which it arrives. No chunk at all means that the headers end the stream.
+    /// The body, in the chunks in which it arrives. No chunk at all means that the headers end the stream. Over HTTP/1.1
+    /// ([`Protocol::Http1`]) a filter is told of the body's end by an empty chunk of its own, which hosts add.
     pub body: Vec<Vec<u8>>,
     /// Trailers; empty means none are sent.
     pub trailers: Headers,
@@ -139,6 +140,8 @@ pub struct Setup {
     pub buffer_limit: usize,
     /// What the plugin reads as the current time.
     pub clock: Clock,
+    /// What client and upstream speak.
+    pub protocol: Protocol,
 }
 
 impl Default for Setup {
@@ -158,8 +161,19 @@ impl Default for Setup {
             log_level: Level::Info,
             buffer_limit: 1024 * 1024,
             clock: Clock::Real,
+            protocol: Protocol::Http1,
         }
     }
+}
+
+/// The protocol of an exchange, as far as a plugin can tell.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Protocol {
+    /// HTTP/1.1: the end of a body is an empty chunk of its own.
+    #[default]
+    Http1,
+    /// HTTP/2: the last chunk of a body ends it.
+    Http2,
 }
 
 /// The clock of a host.

@@ -8,7 +8,7 @@ use super::reply;
 use super::stream::Stream;
 use super::value::Value;
 use super::vm::Vm;
-use crate::exchange::{Direction, Headers};
+use crate::exchange::{Direction, Headers, Protocol};
 use std::collections::BTreeSet;
 
 /// The addresses of an exchange: nothing is listening there.
@@ -34,9 +34,13 @@ impl Vm {
             _ => {}
         }
         let now = self.now();
+        let protocol = match self.setup.protocol {
+            Protocol::Http1 => "HTTP/1.1",
+            Protocol::Http2 => "HTTP/2",
+        };
         let stream = self.stream()?;
         Some(match name {
-            b"request" => request(stream, now),
+            b"request" => request(stream, now, protocol),
             b"response" => response(stream),
             b"connection" => connection(),
             b"connection_id" => Value::Uint(1),
@@ -67,7 +71,7 @@ fn filter_state(stream: &Stream) -> Value {
     )
 }
 
-fn request(stream: &mut Stream, now: u64) -> Value {
+fn request(stream: &mut Stream, now: u64, protocol: &str) -> Value {
     let (bytes, logging, complete) = (stream.request.bytes, stream.logging, stream.complete);
     let duration = complete.then(|| Value::Int(now.saturating_sub(stream.start_time).cast_signed()));
     let start = Value::Int(stream.start_time.cast_signed());
@@ -81,7 +85,7 @@ fn request(stream: &mut Stream, now: u64) -> Value {
         ("size", content_length(headers).unwrap_or(Some(Value::size(bytes)))),
         ("total_size", Some(Value::size(bytes + size(headers)))),
         ("duration", duration),
-        ("protocol", Some(Value::text("HTTP/1.1"))),
+        ("protocol", Some(Value::text(protocol))),
         ("path", field(":path")),
         ("url_path", path.map(|path| Value::text(split_query(path).0))),
         ("query", path.map(|path| Value::text(split_query(path).1))),

@@ -5,7 +5,7 @@ use super::guest::{Call, Guest, Side, Trap};
 use super::maps::MapType;
 use super::stream::Stream;
 use super::vm::Shared;
-use crate::exchange::{Exchange, Headers, LogLine, Message};
+use crate::exchange::{Exchange, Headers, LogLine, Message, Protocol};
 use std::fmt;
 
 /// A guest and its VM.
@@ -144,9 +144,13 @@ impl<G: Guest> Worker<G> {
 
     /// A whole message arrives on one side, piece by piece, as long as anybody wants it.
     pub(super) fn send(&mut self, id: u32, side: Side, message: Message) {
-        let Message { headers, body, trailers } = message;
+        let Message { headers, mut body, trailers } = message;
         let trailers =
             Some(arriving(MapType::Trailers(side), trailers)).filter(|trailers| !trailers.0.is_empty());
+        let ends_apart = self.vm.borrow().setup.protocol == Protocol::Http1 && trailers.is_none();
+        if ends_apart && body.last().is_some_and(|piece| !piece.is_empty()) {
+            body.push(Vec::new());
+        }
         let last = body.len();
         self.with(id, |stream| {
             match side {

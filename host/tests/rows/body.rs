@@ -4,7 +4,7 @@ use crate::guest::{guest, raw, said};
 use crate::scripted::{long_request, run};
 use proxy_wasm::types::Action;
 use proxy_wasm_kit_host::engine::Call;
-use proxy_wasm_kit_host::exchange::{Message, Setup};
+use proxy_wasm_kit_host::exchange::{Message, Protocol, Setup};
 
 #[test]
 fn row_14_a_paused_body_is_shown_as_a_whole() {
@@ -93,8 +93,9 @@ fn row_16_after_a_plain_stop_the_stream_goes_on_behind_the_plugin() {
 
 #[test]
 fn row_17_the_end_of_a_stream_is_told_at_most_once() {
-    let ends = |request: Message| {
-        let (_, calls) = run(Setup::default(), request, &Message::response(200), |_| 0);
+    let ends_over = |protocol, request: Message| {
+        let setup = Setup { protocol, ..Setup::default() };
+        let (_, calls) = run(setup, request, &Message::response(200), |_| 0);
         let end = |call: &Call| match call {
             Call::Headers { end_of_stream, .. } | Call::Body { end_of_stream, .. } => *end_of_stream,
             _ => false,
@@ -104,9 +105,12 @@ fn row_17_the_end_of_a_stream_is_told_at_most_once() {
             .map(|call| (call.name().trim_start_matches("proxy_on_request_"), end(call)))
             .collect::<Vec<_>>()
     };
+    let ends = |request| ends_over(Protocol::Http1, request);
     assert_eq!(ends(Message::request("GET", "/")), [("headers", true)]);
-    let two = Message { body: vec!["a".into(), "".into()], ..Message::request("PUT", "/") };
-    assert_eq!(ends(two), [("headers", false), ("body", false), ("body", true)]);
+    let put = Message::request("PUT", "/").body("a");
+    assert_eq!(ends_over(Protocol::Http2, put.clone()), [("headers", false), ("body", true)]);
+    // Over HTTP/1.1 the end of a body is an empty piece.
+    assert_eq!(ends(put), [("headers", false), ("body", false), ("body", true)]);
     let trailers = [("headers", false), ("body", false), ("body", false), ("trailers", false)];
     assert_eq!(ends(long_request()), trailers);
     assert_eq!(

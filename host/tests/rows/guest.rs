@@ -7,7 +7,7 @@ pub(crate) mod raw;
 
 use proxy_wasm::traits::{Context, HttpContext, RootContext};
 use proxy_wasm::types::{Action, ContextType};
-use proxy_wasm_kit_host::exchange::{Exchange, LogLine, Message, Setup};
+use proxy_wasm_kit_host::exchange::{Exchange, LogLine, Message, Protocol, Setup};
 use proxy_wasm_kit_host::native::{Host, Rejected};
 use std::cell::RefCell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -70,7 +70,7 @@ impl Guest {
 
     /// Starts a VM with this guest and the settings of a plain test.
     pub(crate) fn start(self) -> Host {
-        self.start_with(Setup::default()).unwrap()
+        self.start_with(plain()).unwrap()
     }
 
     /// Runs one request through a fresh VM.
@@ -82,6 +82,11 @@ impl Guest {
     pub(crate) fn get(self) -> Exchange {
         self.serve(Message::request("GET", "/"), Message::response(200))
     }
+}
+
+/// The settings of a plain test: HTTP/2, where a body of one piece is one callback.
+pub(crate) fn plain() -> Setup {
+    Setup { protocol: Protocol::Http2, ..Setup::default() }
 }
 
 /// A new guest without any hook.

@@ -1,6 +1,6 @@
 //! Attributes and filter state: rows 46 to 48.
 
-use crate::guest::{guest, raw, said};
+use crate::guest::{guest, plain, raw, said};
 use proxy_wasm::types::Action;
 use proxy_wasm_kit_host::exchange::{Clock, Direction, Message, Setup};
 
@@ -12,7 +12,7 @@ fn setup() -> Setup {
         node_metadata: serde_json::json!({ "NAME": "x", "N": 3, "L": ["a", true], "M": { "k": "v" }, "Z": null }),
         direction: Direction::Outbound,
         clock: Clock::Fixed(1_000_000_000),
-        ..Setup::default()
+        ..plain()
     }
 }
 
