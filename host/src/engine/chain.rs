@@ -7,7 +7,7 @@ use super::filter::BodyVerdict;
 use super::guest::{Guest, Side};
 use super::reply::LocalReply;
 use super::stream::{Iteration, Stream};
-use super::worker::{Worker, encoded, outgoing};
+use super::worker::{Worker, outgoing, without_body};
 use crate::exchange::{Headers, Message};
 
 impl<G: Guest> Worker<G> {
@@ -133,6 +133,7 @@ impl<G: Guest> Worker<G> {
     pub(super) fn pass_headers(&mut self, id: u32, side: Side, end_of_stream: bool) {
         let now = self.vm.borrow().now();
         self.with(id, |stream| {
+            let head = stream.is_head();
             let half = stream.half(side);
             if std::mem::replace(&mut half.headers_passed, true) {
                 return;
@@ -143,7 +144,11 @@ impl<G: Guest> Worker<G> {
                 Side::Response => {
                     // In place: the log phase sees what was sent.
                     outgoing(headers, now);
-                    stream.client = Some(message(encoded(headers.clone(), end_of_stream)));
+                    let headers = headers.clone();
+                    let status = stream.code.unwrap_or_default();
+                    let headers =
+                        if end_of_stream && !head { without_body(headers, status) } else { headers };
+                    stream.client = Some(message(headers));
                 }
             }
             finish(stream, side, end_of_stream);

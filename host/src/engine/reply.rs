@@ -158,7 +158,7 @@ fn render(stream: &mut Stream, reply: &LocalReply) -> (Headers, Vec<u8>) {
     if headers.first("content-type").is_none() {
         headers.add("content-type", "text/plain");
     }
-    let body = if request.first(":method") == Some(b"HEAD") { Vec::new() } else { reply.body.clone() };
+    let body = if stream.is_head() { Vec::new() } else { reply.body.clone() };
     (headers, body)
 }
 

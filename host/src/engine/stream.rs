@@ -125,6 +125,10 @@ impl Stream {
         self.response.headers = Some(message.headers);
     }
 
+    pub(super) fn is_head(&self) -> bool {
+        self.request.headers.as_ref().is_some_and(|headers| headers.first(":method") == Some(b"HEAD"))
+    }
+
     /// Nothing more happens on this stream.
     pub(super) fn over(&self) -> bool {
         self.ended || self.reset

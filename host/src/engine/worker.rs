@@ -250,11 +250,10 @@ pub(super) fn outgoing(headers: &mut Headers, now: u64) {
     }
 }
 
-/// What the codec of HTTP/1.1 makes of a response without a body.
-pub(super) fn encoded(mut headers: Headers, end_of_stream: bool) -> Headers {
-    let status = headers.first(":status").unwrap_or_default();
-    let bodiless = status.len() < 3 || status.starts_with(b"1") || [&b"204"[..], b"304"].contains(&status);
-    if end_of_stream && !bodiless && headers.first("content-length").is_none() {
+/// What the codec of HTTP/1.1 makes of a response that is over with its headers.
+pub(super) fn without_body(mut headers: Headers, status: u16) -> Headers {
+    let may_have_length = status >= 200 && status != 204;
+    if may_have_length && headers.first("content-length").is_none() {
         headers.add("content-length", "0");
     }
     headers

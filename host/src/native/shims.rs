@@ -10,6 +10,7 @@
 use super::VM;
 use super::memory::{give, read, write};
 use crate::engine::{BufferType, LocalReply, MapType, Status, Vm, decode_pairs, encode_pairs};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
 /// The status that means success.
 const OK: u32 = 0;
@@ -18,9 +19,14 @@ const OK: u32 = 0;
 fn ask<T>(name: &str, answer: impl FnOnce(&mut Vm) -> Result<T, Status>) -> Result<T, Status> {
     // Gone when the thread is ending, absent outside of a VM: a guest's destructor may still call.
     let vm = VM.try_with(|vm| vm.borrow().clone()).ok().flatten().ok_or(Status::INTERNAL_FAILURE)?;
-    let mut vm = vm.borrow_mut();
+    // Borrowed only when a host function itself panics, and a panic hook logs that.
+    let mut vm = vm.try_borrow_mut().map_err(|_| Status::INTERNAL_FAILURE)?;
     vm.count_host_call(name)?;
-    answer(&mut vm)
+    // A panic must not cross the boundary: it would end the whole test binary without a word.
+    catch_unwind(AssertUnwindSafe(|| answer(&mut vm))).unwrap_or_else(|_| {
+        vm.fail(format!("the host panicked in {name}"));
+        Err(Status::INTERNAL_FAILURE)
+    })
 }
 
 /// The status as the guest gets it; a result is delivered first.

@@ -50,6 +50,23 @@ fn row_32_a_reply_without_a_body_has_no_type() {
 }
 
 #[test]
+fn row_32_a_reply_to_head_tells_the_length_of_what_it_keeps_back() {
+    let reply = |body: &'static str| {
+        let deny = move |_| {
+            raw::reply(401, "no", body, &[]).unwrap();
+            Action::Pause
+        };
+        let seen =
+            guest().on_request_headers(deny).serve(Message::request("HEAD", "/"), Message::response(200));
+        let client = seen.client.unwrap();
+        (text(&client.headers), client.whole_body().len())
+    };
+    let long = ":status=401 content-length=4 content-type=text/plain server=envoy";
+    assert_eq!(reply("body"), (long.to_owned(), 0));
+    assert_eq!(reply(""), (":status=401 server=envoy".to_owned(), 0));
+}
+
+#[test]
 fn row_32_grpc_gets_its_outcome_in_headers() {
     let ask = |grpc_status| {
         let seen = guest()
