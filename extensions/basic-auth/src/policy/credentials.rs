@@ -225,7 +225,7 @@ mod tests {
     //! Lookups, equal work, bounds.
 
     use super::*;
-    use crate::policy::hash::{Password, read};
+    use crate::policy::hash::{Password, SPENT, read};
 
     fn store() -> Credentials {
         Credentials::new(Key::new([7; 16]))
@@ -278,6 +278,27 @@ mod tests {
         store.add_hash(1, b"ann", hash(SHA));
         assert_eq!(store.work[&0], hash(SHA).work().max(hash(BCRYPT).work()));
         assert!(!store.work[&1].is_slow());
+    }
+
+    #[test]
+    fn a_refusal_costs_the_same_whoever_is_refused() {
+        let mut store = store();
+        let costlier = hash("$2a$06$DCq7YPn5Rq63x1Lad4cll.TV4S6ytwfsfvkgY8jIucDrjc8deX1s.");
+        store.add_hash(0, b"sha", hash(SHA));
+        store.add_hash(0, b"twice", hash(BCRYPT));
+        store.add_hash(0, b"twice", hash(BCRYPT));
+        store.add_hash(0, b"costly", costlier);
+        store.add_secret(0, b"clear:password");
+        let spent = |user: &str| {
+            SPENT.take();
+            assert!(!store.accepts(0, &presented(&format!("{user}:wrong"))));
+            SPENT.take()
+        };
+        let nobody = spent("nobody");
+        assert_eq!(nobody, store.work[&0]);
+        for user in ["sha", "twice", "costly", "clear", ""] {
+            assert_eq!(spent(user), nobody, "{user}");
+        }
     }
 
     #[test]

@@ -23,7 +23,7 @@ pub(super) enum Shape {
 
 /// More than any path that was not made to confuse has; with [`MAX_BYTES`] the bound on the work one request can cause.
 const MAX_READINGS: usize = 64;
-const MAX_BYTES: usize = 256 * 1024;
+const MAX_BYTES: usize = 128 * 1024;
 
 /// Something a server may do to a path before it looks at it. `None`: it changes nothing.
 type Step = fn(&[u8]) -> Option<Vec<u8>>;

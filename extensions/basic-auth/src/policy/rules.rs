@@ -10,7 +10,7 @@ use std::collections::HashMap;
 use std::rc::Rc;
 
 /// Regular expressions take time in proportion to the text, for each of them; so the text is bounded.
-const MAX_REGEX_BYTES: usize = 16 * 1024;
+const MAX_REGEX_BYTES: usize = 8 * 1024;
 
 /// What a rule is about, checked and parsed.
 #[derive(Debug)]
