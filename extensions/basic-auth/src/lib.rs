@@ -66,10 +66,10 @@ impl HttpFilter for Request {
             counters.count(&decision);
         }
         if let Decision::Denied { rule, reason } = decision {
+            reply::log(&plugin.policy, rule, reason, &seen, plugin.dry_run);
             if !plugin.dry_run {
                 return Ok(Flow::Reply(reply::to(&plugin.policy, rule, reason, &plugin.denied_body)));
             }
-            reply::log(&plugin.policy, rule, reason, &seen);
         }
         plugin.forward.apply(&request.headers(), &headers, &decision)?;
         Ok(Flow::Continue)

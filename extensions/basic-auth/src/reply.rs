@@ -1,6 +1,7 @@
 //! From a denial to what the client is told: here and nowhere else.
 
 use crate::policy::{Policy, Reason, Request, RuleNumber};
+use log::Level;
 use proxy_wasm_kit::Response;
 
 /// The answer to a request that may not pass. A path that cannot be read is no matter of credentials.
@@ -13,13 +14,22 @@ pub(crate) fn to(policy: &Policy, rule: Option<RuleNumber>, reason: Reason, body
     }
 }
 
-/// Says what would have been denied.
-pub(crate) fn log(policy: &Policy, rule: Option<RuleNumber>, reason: Reason, request: &Request<'_>) {
+/// Says what is denied, for who debugs the proxy, or what would have been denied, for who tries a configuration.
+pub(crate) fn log(
+    policy: &Policy,
+    rule: Option<RuleNumber>,
+    reason: Reason,
+    request: &Request<'_>,
+    dry_run: bool,
+) {
+    let (level, verdict) =
+        if dry_run { (Level::Warn, "dry run: would be denied") } else { (Level::Debug, "denied") };
     let rule = rule.and_then(|rule| policy.name(rule)).unwrap_or("-");
     let path = request.path.split(|byte| *byte == b'?').next().unwrap_or_default();
     let shown = path.get(..path.len().min(256)).unwrap_or_default();
-    log::warn!(
-        "dry run: would be denied: {} (rule {rule}): {} {}{}",
+    log::log!(
+        level,
+        "{verdict}: {} (rule {rule}): {} {}{}",
         details(reason),
         request.method.escape_ascii(),
         request.authority.escape_ascii(),
