@@ -139,18 +139,20 @@ impl From<HostError> for ConfigError {
     }
 }
 
-/// Reads a configuration. Unknown keys that are let pass are logged, one line each.
+/// Reads a configuration. Unknown keys that are let pass are logged, one line for each kind of place.
 pub(crate) fn read<T: DeserializeOwned>(text: &[u8], unknown: UnknownKeys) -> Result<T, ConfigError> {
     if text.iter().all(u8::is_ascii_whitespace) {
         // An operator who gives no configuration means the defaults; a type without fields may also be `()`.
         return parse(b"{}")
-            .or_else(|error| parse(b"null").map_err(|_| error))
+            .or_else(|failure| parse(b"null").map_err(|_| failure))
             .map_err(Failure::without_place);
     }
+    // serde would read a list as the fields of a struct in order, and an empty one as all defaults.
+    if text.trim_ascii_start().first() == Some(&b'[') {
+        return Err(ConfigError::new("expected an object, found a list"));
+    }
     match parse(text) {
-        Err(failure) if unknown == UnknownKeys::Warn && failure.unknown_key.is_some() => {
-            lenient(text, failure)
-        }
+        Err(failure) if unknown == UnknownKeys::Warn => lenient(text, failure),
         result => result.map_err(|failure| failure.error),
     }
 }
@@ -163,12 +165,13 @@ struct Failure {
 }
 
 impl Failure {
-    fn new(path: String, place: Option<Place>, text: &str) -> Self {
-        let message = message::describe(text);
+    fn new(path: String, error: &serde_json::Error) -> Self {
+        let message = message::describe(&error.to_string());
+        let place = Some(Place { line: error.line(), column: error.column() });
         Self { error: ConfigError { path, place, message: message.text }, unknown_key: message.unknown_key }
     }
 
-    /// For errors about the text that stands in for an empty configuration.
+    /// For errors about a text that stands in for the configuration.
     fn without_place(self) -> ConfigError {
         ConfigError { place: None, ..self.error }
     }
@@ -176,15 +179,9 @@ impl Failure {
 
 fn parse<T: DeserializeOwned>(text: &[u8]) -> Result<T, Failure> {
     let mut json = serde_json::Deserializer::from_slice(text);
-    let value = serde_path_to_error::deserialize(&mut json).map_err(|error| {
-        let path = path_of(error.path());
-        let place = Place { line: error.inner().line(), column: error.inner().column() };
-        Failure::new(path, Some(place), &error.inner().to_string())
-    })?;
-    json.end().map_err(|error| {
-        let place = Place { line: error.line(), column: error.column() };
-        Failure::new(String::new(), Some(place), &error.to_string())
-    })?;
+    let value = serde_path_to_error::deserialize(&mut json)
+        .map_err(|error| Failure::new(path_of(error.path()), error.inner()))?;
+    json.end().map_err(|error| Failure::new(String::new(), &error))?;
     Ok(value)
 }
 
@@ -193,25 +190,34 @@ fn path_of(path: &serde_path_to_error::Path) -> String {
     path.to_string().trim_end_matches(['.', '?']).to_owned()
 }
 
-/// Takes unknown keys out, one by one, with a warning each, until the rest fits or fails for another reason.
-fn lenient<T: DeserializeOwned>(text: &[u8], first: Failure) -> Result<T, ConfigError> {
-    let mut value: Value = parse(text).map_err(|failure| failure.error)?;
-    let mut failure = first;
-    loop {
-        let Some(key) = &failure.unknown_key else {
-            return Err(failure.error.located_in(text));
+/// More than a configuration for another program would have; each costs one more reading of the whole.
+const MAX_UNKNOWN_KEYS: usize = 32;
+
+/// Takes unknown keys out, with a warning for each kind of place, until the rest fits or fails for another reason.
+fn lenient<T: DeserializeOwned>(text: &[u8], mut failure: Failure) -> Result<T, ConfigError> {
+    let mut value: Option<Value> = None;
+    for _ in 0..MAX_UNKNOWN_KEYS {
+        let Some(key) = &failure.unknown_key else { break };
+        let rest = match &mut value {
+            Some(rest) => rest,
+            None => value.insert(parse(text).map_err(|failure| failure.error)?),
         };
-        let removed =
-            locate::parent_mut(&mut value, failure.error.path(), key).and_then(|parent| parent.remove(key));
-        if removed.is_none() {
-            return Err(failure.error.located_in(text));
+        let removed = locate::remove_everywhere(rest, failure.error.path(), key);
+        let error = failure.without_place().located_in(text);
+        match removed {
+            0 => return Err(error),
+            1 => log::warn!("configuration key ignored: {error}"),
+            many => log::warn!(
+                "configuration key ignored: {error}; also at {} more places",
+                many.saturating_sub(1)
+            ),
         }
-        log::warn!("configuration key ignored: {}", failure.error.clone().located_in(text));
-        match serde_path_to_error::deserialize(&value) {
+        match parse(rest.to_string().as_bytes()) {
             Ok(config) => return Ok(config),
-            Err(error) => failure = Failure::new(path_of(error.path()), None, &error.inner().to_string()),
+            Err(next) => failure = next,
         }
     }
+    Err(if value.is_some() { failure.without_place().located_in(text) } else { failure.error })
 }
 
 #[cfg(test)]

@@ -1,8 +1,8 @@
 //! From a path such as `rules[2].hosts[0]` to the place in the JSON text, and to the value in a tree.
 
 use super::Place;
+use serde_json::Value;
 use serde_json::value::RawValue;
-use serde_json::{Map, Value};
 use std::collections::HashMap;
 
 /// One step of a path.
@@ -38,22 +38,20 @@ pub(super) fn value_at(text: &[u8], path: &str) -> Option<Place> {
     Some(Place { line: before.matches('\n').count().saturating_add(1), column })
 }
 
-/// The object that holds `key`. `path` leads to the object or, as serde_path_to_error gives it, to the key in it.
-pub(super) fn parent_mut<'a>(
-    value: &'a mut Value,
-    path: &str,
-    key: &str,
-) -> Option<&'a mut Map<String, Value>> {
+/// Removes `key` from the object at `path`, and from all that stand at the same place of another list element, since those
+/// are of the same type. `path` leads to the object or, as serde_path_to_error gives it, to the key in it. Returns how many
+/// were removed.
+pub(super) fn remove_everywhere(value: &mut Value, path: &str, key: &str) -> usize {
     let parent = match path.strip_suffix(key) {
         Some(rest) if rest.is_empty() || rest.ends_with('.') => rest,
         _ => path,
     };
-    let mut value = value;
+    let mut objects = vec![value];
     for step in steps(parent) {
-        value = match step {
-            Step::Key(key) => value.get_mut(key)?,
-            Step::Index(index) => value.get_mut(index)?,
+        objects = match step {
+            Step::Key(key) => objects.into_iter().filter_map(|object| object.get_mut(key)).collect(),
+            Step::Index(_) => objects.into_iter().filter_map(Value::as_array_mut).flatten().collect(),
         };
     }
-    value.as_object_mut()
+    objects.into_iter().filter_map(|object| object.as_object_mut()?.remove(key)).count()
 }

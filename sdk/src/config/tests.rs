@@ -92,6 +92,27 @@ fn unknown_keys_can_be_let_pass_at_any_depth() {
 }
 
 #[test]
+fn the_same_key_in_many_places_costs_one_round() {
+    let rules = vec![r#"{"prefix": "/", "note": 1}"#; 20_000].join(",");
+    let config: Config =
+        read(format!(r#"{{"name": "x", "rules": [{rules}]}}"#).as_bytes(), UnknownKeys::Warn).unwrap();
+    assert_eq!(config.rules.len(), 20_000);
+}
+
+#[test]
+fn unknown_keys_without_end_are_refused() {
+    let keys: String = (0..100).map(|number| format!(r#""k{number}": 1, "#)).collect();
+    let error =
+        read::<Config>(format!(r#"{{{keys} "name": "x"}}"#).as_bytes(), UnknownKeys::Warn).unwrap_err();
+    assert!(error.to_string().contains("unknown key"), "{error}");
+}
+
+#[test]
+fn a_list_is_not_taken_for_the_fields_of_a_struct() {
+    check(r#"["x", []]"#, "expected an object, found a list");
+}
+
+#[test]
 fn other_faults_still_refuse_and_are_located_when_unknown_keys_pass() {
     let text = "{\"nam\": 1, \"name\": \"x\",\n\"rules\": [{\"prefix\": 7}]}";
     let error = read::<Config>(text.as_bytes(), UnknownKeys::Warn).unwrap_err();
