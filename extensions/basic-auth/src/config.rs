@@ -1,14 +1,12 @@
 //! The configuration as an operator writes it: names, defaults and types, nothing decided yet.
 
 use serde::Deserialize;
-use serde::de::value::MapAccessDeserializer;
-use serde::de::{Deserializer, Error, MapAccess, Unexpected, Visitor};
+use serde::de::{Deserializer, Error, Unexpected, Visitor};
 use std::fmt;
-use std::marker::PhantomData;
 
 /// The plugin configuration.
 #[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields, remote = "Self")]
+#[serde(deny_unknown_fields)]
 pub struct Config {
     /// What is protected, and by which credentials. Every rule that matches a request has to accept it.
     #[serde(default)]
@@ -58,7 +56,7 @@ pub enum PathMatching {
 
 /// A part of the site and who may see it.
 #[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields, remote = "Self")]
+#[serde(deny_unknown_fields)]
 pub struct Rule {
     /// The label of the rule's metrics and log lines; by default its place in the list.
     #[serde(default, deserialize_with = "present")]
@@ -97,7 +95,7 @@ pub struct Rule {
 
 /// The rule for what no other rule matches.
 #[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields, remote = "Self")]
+#[serde(deny_unknown_fields)]
 pub struct DefaultRule {
     /// As in a rule; `default` by default.
     #[serde(default, deserialize_with = "present")]
@@ -118,45 +116,6 @@ pub struct DefaultRule {
     #[serde(default, deserialize_with = "present")]
     pub realm: Option<String>,
 }
-
-/// A type that is read from an object only. Serde would also take a list for it, with the fields in order, and `[]` for
-/// one that lets everything through.
-trait Object<'de>: Sized {
-    fn read<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error>;
-}
-
-struct ObjectVisitor<T>(PhantomData<T>);
-
-impl<'de, T: Object<'de>> Visitor<'de> for ObjectVisitor<T> {
-    type Value = T;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("an object")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<T, A::Error> {
-        T::read(MapAccessDeserializer::new(map))
-    }
-}
-
-macro_rules! objects {
-    ($($name:ident)*) => {$(
-        impl<'de> Object<'de> for $name {
-            fn read<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-                // What is derived for `remote = "Self"`: a function of the type, and no implementation of the trait.
-                $name::deserialize(from)
-            }
-        }
-
-        impl<'de> Deserialize<'de> for $name {
-            fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-                from.deserialize_map(ObjectVisitor(PhantomData))
-            }
-        }
-    )*};
-}
-
-objects!(Config Rule DefaultRule);
 
 fn istio() -> String {
     "istio".to_owned()
@@ -263,16 +222,13 @@ mod tests {
     }
 
     #[test]
-    fn null_and_lists_are_mistakes() {
+    fn null_is_a_mistake() {
         for text in [
             r#"{"basic_auth_rules": null}"#,
             r#"{"realm": null}"#,
             r#"{"basic_auth_rules": [{"prefix": null}]}"#,
             r#"{"basic_auth_rules": [{"hosts": null}]}"#,
             r#"{"basic_auth_rules": {}}"#,
-            r#"{"basic_auth_rules": [["name", "/"]]}"#,
-            r#"{"default_rule": []}"#,
-            "[]",
             "null",
         ] {
             read(text).unwrap_err();

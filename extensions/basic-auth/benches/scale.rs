@@ -1,5 +1,6 @@
-//! What many rules and credentials cost: little more than one.
-#![allow(clippy::expect_used, clippy::panic, reason = "a test may, also outside of its functions")]
+//! What many rules and credentials cost: little more than one. A measurement and no test, since it takes the time;
+//! `policy/tests.rs` counts steps.
+#![allow(clippy::expect_used, clippy::panic, reason = "a measurement may fail by panicking")]
 
 use std::fmt::Write;
 use std::hint::black_box;
@@ -49,33 +50,21 @@ fn cost(policy: &Policy) -> Duration {
     (0..100).map(|_| round()).min().unwrap_or_default()
 }
 
-#[test]
-fn a_request_costs_hardly_more_among_many_rules_and_credentials() {
+fn main() {
+    let start = Instant::now();
+    black_box(policy(&configuration(10_000, 10)));
+    println!(
+        "10,000 rules with 10 credentials each: configured in {:.0} ms",
+        start.elapsed().as_secs_f64() * 1e3
+    );
     let one = policy(&configuration(1, 1));
     for (rules, credentials) in [(10_000, 10), (1, 100_000)] {
         let many = policy(&configuration(rules, credentials));
         // Another process may get in the way of a measurement, and not of the shortest of several.
         let ratios = (0..5).map(|_| cost(&many).as_secs_f64() / cost(&one).as_secs_f64());
         let best = ratios.fold(f64::INFINITY, f64::min);
-        println!("{rules} rules with {credentials} credentials each: {best:.2} times one rule with one");
-        assert!(
-            best <= 1.5,
-            "{rules} rules with {credentials} credentials each cost {best:.2} times as much as one"
+        println!(
+            "{rules} rules with {credentials} credentials each: {best:.2} times the cost of one rule with one"
         );
     }
-}
-
-#[test]
-fn many_rules_and_credentials_are_configured_in_a_second() {
-    let text = configuration(10_000, 10);
-    let seconds = || {
-        let start = Instant::now();
-        black_box(policy(&text));
-        start.elapsed().as_secs_f64()
-    };
-    let best = (0..5).map(|_| seconds()).fold(f64::INFINITY, f64::min);
-    println!("10,000 rules with 100,000 credentials: {best:.2} s");
-    // Without optimisation it is no measure of what operators wait for.
-    let most = if cfg!(debug_assertions) { 10.0 } else { 1.0 };
-    assert!(best < most, "{best:.2} s");
 }
