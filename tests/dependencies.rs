@@ -10,7 +10,6 @@ use serde::Deserialize;
 struct Deny {
     licenses: Licenses,
     bans: Bans,
-    sources: Sources,
 }
 
 #[derive(Deserialize)]
@@ -30,12 +29,6 @@ struct Entry {
     #[serde(rename = "crate")]
     name: String,
     reason: String,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "kebab-case")]
-struct Sources {
-    allow_registry: Vec<String>,
 }
 
 fn deny() -> Deny {
@@ -121,19 +114,11 @@ fn exceptions_have_a_reason_and_are_needed() {
 }
 
 #[test]
-fn everything_comes_from_allowed_registries() {
-    let allowed = deny().sources.allow_registry;
+fn everything_comes_from_one_registry() {
     let metadata = Metadata::read();
-    let complaints: Vec<String> = foreign(&metadata)
-        .filter(|package| {
-            let source = package.source.as_deref().unwrap_or_default();
-            !source
-                .strip_prefix("registry+")
-                .is_some_and(|registry| allowed.iter().any(|one| one == registry))
-        })
-        .map(|package| format!("{} comes from {:?}", package.name, package.source))
-        .collect();
-    assert_none(&complaints);
+    let sources: BTreeSet<&str> =
+        foreign(&metadata).filter_map(|package| package.source.as_deref()).collect();
+    assert!(sources.len() == 1 && sources.iter().all(|one| one.starts_with("registry+")), "{sources:?}");
 }
 
 #[test]
