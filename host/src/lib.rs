@@ -7,3 +7,4 @@ pub mod exchange;
 pub mod http1;
 pub mod module;
 pub mod native;
+pub mod vm_thread;

@@ -9,6 +9,11 @@ pub trait Guest {
 
     /// Enters a callback and returns what it returned; callbacks without a result return 0.
     fn call(&mut self, call: &Call) -> Result<u32, Trap>;
+
+    /// Instructions executed so far, where they are counted.
+    fn instructions(&self) -> Option<u64> {
+        None
+    }
 }
 
 /// The guest died; its VM is failed from now on.

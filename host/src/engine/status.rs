@@ -13,6 +13,8 @@ impl Status {
     pub const SERIALIZATION_FAILURE: Self = Self(3);
     /// A message given by the guest could not be parsed.
     pub const PARSE_FAILURE: Self = Self(4);
+    /// A pointer or a size reaches beyond the guest's memory, or the guest could not allocate.
+    pub const INVALID_MEMORY_ACCESS: Self = Self(6);
     /// A queue holds nothing.
     pub const EMPTY: Self = Self(7);
     /// Somebody else changed the value first.

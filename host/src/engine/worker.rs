@@ -12,6 +12,8 @@ use std::fmt;
 pub struct Worker<G> {
     pub(super) vm: Shared,
     pub(super) guest: G,
+    /// What the guest had executed when the last exchange began.
+    instructions_before: u64,
 }
 
 /// Why a plugin did not start (row 6).
@@ -39,7 +41,7 @@ impl<G: Guest> Worker<G> {
     /// A worker for a guest that has been initialised.
     pub fn new(vm: Shared, guest: G) -> Self {
         vm.borrow_mut().initialised();
-        Self { vm, guest }
+        Self { vm, guest, instructions_before: 0 }
     }
 
     /// Creates the root context, starts the VM and configures the plugin.
@@ -126,6 +128,7 @@ impl<G: Guest> Worker<G> {
 
     /// Resets what is counted per exchange; tells where its log begins.
     fn prepare(&mut self) -> usize {
+        self.instructions_before = self.guest.instructions().unwrap_or_default();
         let mut vm = self.vm.borrow_mut();
         vm.host_calls.clear();
         vm.callbacks.clear();
@@ -214,6 +217,7 @@ impl<G: Guest> Worker<G> {
             log,
             host_calls: vm.host_calls.clone(),
             callbacks: vm.callbacks.clone(),
+            guest_instructions: self.guest.instructions().map(|now| now - self.instructions_before),
             route_clears: stream.route_clears,
             misuse: stream.misuse,
             vm_failure: vm.failure.clone(),

@@ -5,7 +5,7 @@ use crate::engine::{Call, Guest, Side, Trap};
 use proxy_wasm as _;
 
 /// The extension that is linked into this binary, as registered in this thread.
-pub(super) struct Linked;
+pub struct Linked;
 
 impl Guest for Linked {
     fn has(&self, _call: &Call) -> bool {

@@ -1,0 +1,129 @@
+//! A VM on a thread of its own, whichever back end runs its guest: work is sent to it, and what was seen comes back.
+
+use crate::engine::{Guest, Metric, Refusal, Shared, Vm, Worker};
+use crate::exchange::{Exchange, LogLine, Message, Setup};
+use std::collections::BTreeMap;
+use std::sync::mpsc::{Sender, channel};
+use std::thread::{Builder, JoinHandle};
+use std::{fmt, panic, thread};
+
+/// Room for the guest's own stack (see `wasm::compile`), and for the host functions that it calls at its deepest.
+const STACK: usize = 8 * 1024 * 1024;
+
+type Job<G> = Box<dyn FnOnce(&mut Worker<G>) + Send>;
+
+/// A plugin that has been configured, in a VM of its own.
+pub struct Host<G> {
+    jobs: Option<Sender<Job<G>>>,
+    thread: Option<JoinHandle<()>>,
+    calls_at_start: BTreeMap<String, u32>,
+}
+
+/// The plugin did not start: `proxy_on_vm_start` or `proxy_on_configure` returned false, or the VM failed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Rejected {
+    /// What it logged.
+    pub log: Vec<LogLine>,
+    /// What happened.
+    pub reason: Refusal,
+}
+
+impl fmt::Display for Rejected {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{}", self.reason)?;
+        self.log.iter().try_for_each(|line| write!(formatter, "\n{:?}: {}", line.level, line.message))
+    }
+}
+
+impl std::error::Error for Rejected {}
+
+/// What a VM's thread says when it has started.
+type Started = Result<BTreeMap<String, u32>, Rejected>;
+
+impl<G: Guest + 'static> Host<G> {
+    /// Starts a VM: `initialise` makes the guest, on the VM's thread; then the plugin is configured.
+    pub(crate) fn spawn(
+        setup: Setup,
+        initialise: impl FnOnce(&Shared) -> Result<G, Refusal> + Send + 'static,
+    ) -> Result<Self, Rejected> {
+        let (jobs, work) = channel::<Job<G>>();
+        let (tell, started) = channel::<Started>();
+        let run = move || {
+            let vm = Vm::shared(setup);
+            let started =
+                initialise(&vm).map(|guest| Worker::new(vm.clone(), guest)).and_then(|mut worker| {
+                    worker.start()?;
+                    Ok(worker)
+                });
+            // Nobody listens any more when the test has given up.
+            let _ = tell.send(match &started {
+                Ok(_) => Ok(vm.borrow().host_calls().clone()),
+                Err(reason) => Err(Rejected { log: vm.borrow().lines().to_vec(), reason: reason.clone() }),
+            });
+            if let Ok(mut worker) = started {
+                work.iter().for_each(|job| job(&mut worker));
+            }
+        };
+        let thread = Builder::new().name("vm".into()).stack_size(STACK).spawn(run).expect("a thread starts");
+        let mut host = Self { jobs: Some(jobs), thread: Some(thread), calls_at_start: BTreeMap::new() };
+        match started.recv() {
+            Ok(outcome) => host.calls_at_start = outcome?,
+            Err(_) => host.join(),
+        }
+        Ok(host)
+    }
+
+    /// Runs one request through the plugin, from its first header to `proxy_on_delete`. `upstream` is what the upstream
+    /// would answer if the request reached it.
+    pub fn exchange(&self, request: Message, upstream: &Message) -> Exchange {
+        let upstream = upstream.clone();
+        self.ask(move |worker| worker.exchange(request, &upstream))
+    }
+
+    /// Everything logged so far, configuration included.
+    pub fn log(&self) -> Vec<LogLine> {
+        self.ask(|worker| worker.vm().borrow().lines().to_vec())
+    }
+
+    /// The plugin's metrics, by the names it gave them.
+    pub fn metrics(&self) -> BTreeMap<String, Metric> {
+        self.ask(|worker| worker.vm().borrow().metrics())
+    }
+
+    /// Why the VM failed, if it did.
+    pub fn failure(&self) -> Option<String> {
+        self.ask(|worker| worker.vm().borrow().failure().map(str::to_owned))
+    }
+
+    /// Host calls made until the plugin was configured, by name.
+    pub fn calls_at_start(&self) -> &BTreeMap<String, u32> {
+        &self.calls_at_start
+    }
+
+    fn ask<T: Send + 'static>(&self, question: impl FnOnce(&mut Worker<G>) -> T + Send + 'static) -> T {
+        let (tell, answer) = channel();
+        let job: Job<G> = Box::new(move |worker| drop(tell.send(question(worker))));
+        let sent = self.jobs.as_ref().is_some_and(|jobs| jobs.send(job).is_ok());
+        let answer = sent.then(|| answer.recv().ok()).flatten();
+        answer.expect("the VM's thread has panicked; its message stands above")
+    }
+}
+
+impl<G> Host<G> {
+    /// Waits for the thread; a panic in it goes on in this one.
+    fn join(&mut self) {
+        self.jobs = None;
+        if let Some(Err(payload)) = self.thread.take().map(JoinHandle::join)
+            && !thread::panicking()
+        {
+            panic::resume_unwind(payload);
+        }
+    }
+}
+
+impl<G> Drop for Host<G> {
+    fn drop(&mut self) {
+        self.join();
+    }
+}
