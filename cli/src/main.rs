@@ -1,0 +1,43 @@
+//! `pwkit`: the command line of Proxy-Wasm Kit. One file per subcommand; what can go wrong stands in `failure`.
+
+mod failure;
+mod inspect;
+mod module;
+
+use std::io::{self, ErrorKind, Write};
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use failure::{EXIT_CODES, Failure};
+
+/// Looks at Proxy-Wasm modules, runs them in a local proxy, tests and measures them.
+///
+/// A module is a WebAssembly file that Envoy and Istio load as an extension. Nothing else has to be installed: pwkit
+/// holds a host that behaves like Envoy.
+#[derive(Parser)]
+#[command(name = "pwkit", version, after_help = EXIT_CODES, max_term_width = 110, subcommand_required = true)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    Inspect(inspect::Arguments),
+}
+
+fn main() -> ExitCode {
+    let outcome = match Arguments::parse().command {
+        Command::Inspect(arguments) => inspect::run(&arguments),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        // Who reads our output has seen enough, as `head` has.
+        Err(Failure::Output(error)) if error.kind() == ErrorKind::BrokenPipe => ExitCode::SUCCESS,
+        Err(failure) => {
+            // A report already stands where it was printed; without a reader of errors nothing is left to be done.
+            let _ = failure.message().map(|message| writeln!(io::stderr(), "pwkit: {message}"));
+            failure.code()
+        }
+    }
+}

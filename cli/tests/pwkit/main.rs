@@ -1,0 +1,8 @@
+//! `pwkit` as a person uses it: the real program, its output, its exit code.
+//!
+//! What it prints is compared with the files of tests/snapshots; `PWKIT_UPDATE=1 cargo test -p proxy-wasm-kit-cli`
+//! writes them anew.
+
+mod help;
+mod inspect;
+mod program;
