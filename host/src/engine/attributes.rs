@@ -23,9 +23,9 @@ impl Vm {
     /// The attribute at the top of a path. The old names (`node`, `listener_direction`, ...) are gone, as in Envoy 1.40.
     pub(super) fn attribute(&mut self, name: &[u8]) -> Option<Value> {
         match name {
-            b"plugin_name" => return Some(Value::text(&self.setup.name)),
-            b"plugin_root_id" => return Some(Value::text(&self.setup.root_id)),
-            b"plugin_vm_id" => return Some(Value::text(&self.setup.vm_id)),
+            b"plugin_name" => return Some(Value::text(&self.plugin().setup.name)),
+            b"plugin_root_id" => return Some(Value::text(&self.plugin().setup.root_id)),
+            b"plugin_vm_id" => return Some(Value::text(&self.plugin().setup.vm_id)),
             b"xds" => {
                 let (node, direction) = (node(&self.setup), self.setup.direction);
                 let routed = self.stream().map(|stream| stream.upstream.is_some());
@@ -72,7 +72,7 @@ fn filter_state(stream: &Stream) -> Value {
 }
 
 fn request(stream: &mut Stream, now: u64, protocol: &str) -> Value {
-    let (bytes, logging, complete) = (stream.request.bytes, stream.logging, stream.complete);
+    let (bytes, logging, complete) = (stream.request.bytes, stream.seat().logging, stream.complete);
     let duration = complete.then(|| Value::Int(now.saturating_sub(stream.start_time).cast_signed()));
     let start = Value::Int(stream.start_time.cast_signed());
     let headers = visible(stream, Side::Request, logging);
@@ -99,12 +99,13 @@ fn request(stream: &mut Stream, now: u64, protocol: &str) -> Value {
 }
 
 fn response(stream: &mut Stream) -> Value {
-    let (bytes, logging) = (stream.response.bytes, stream.logging);
+    let (bytes, logging) = (stream.response.bytes, stream.seat().logging);
     let code = stream.code;
     let flags = if stream.abandoned { DOWNSTREAM_TERMINATION } else { 0 };
     let latency = Some(Value::Int(0)).filter(|_| stream.answered && stream.response.complete);
     let details = stream.details.as_ref().map(Value::text);
-    let trailers = stream.response.trailers.clone().filter(|_| logging || stream.response.reach.trailers);
+    let reach = stream.gate(Side::Response).reach;
+    let trailers = stream.response.trailers.clone().filter(|_| logging || reach.trailers);
     let headers = visible(stream, Side::Response, logging);
     let trailers = trailers.as_ref();
     let derived = code.map(|code| Value::Int(reply::grpc_status(code.into()).into()));
@@ -180,8 +181,8 @@ fn number(direction: Direction) -> i64 {
 }
 
 fn visible(stream: &mut Stream, side: Side, logging: bool) -> Option<&Headers> {
-    let half = stream.half(side);
-    half.headers.as_ref().filter(|_| half.reach.headers || logging)
+    let reach = stream.gate(side).reach;
+    stream.half(side).headers.as_ref().filter(|_| reach.headers || logging)
 }
 
 /// By name, with repeated fields joined. Envoy 1.40 gives such a map as a whole, too.

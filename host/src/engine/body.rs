@@ -63,8 +63,7 @@ impl Vm {
     ) -> Result<(), Status> {
         self.buffer(buffer)?;
         let BufferType::Body(side) = buffer else { return Err(Status::BAD_ARGUMENT) };
-        let half = self.stream().ok_or(Status::BAD_ARGUMENT)?.half(side);
-        let body = half.buffer().ok_or(Status::BAD_ARGUMENT)?;
+        let body = self.stream().and_then(|stream| stream.buffer(side)).ok_or(Status::BAD_ARGUMENT)?;
         if start == 0 {
             body.splice(..size.min(body.len()), bytes.iter().copied());
         } else if start >= body.len() {
@@ -79,11 +78,11 @@ impl Vm {
         match buffer {
             BufferType::Body(side) => {
                 // A body that is not there reads as an empty one.
-                let body = self.stream().and_then(|stream| stream.half(side).buffer());
+                let body = self.stream().and_then(|stream| stream.buffer(side));
                 Ok(body.map(|body| body.as_slice()).unwrap_or_default())
             }
-            BufferType::VmConfiguration => Ok(&self.setup.vm_configuration),
-            BufferType::PluginConfiguration if self.configuring => Ok(&self.setup.configuration),
+            BufferType::VmConfiguration => Ok(&self.plugin().setup.vm_configuration),
+            BufferType::PluginConfiguration if self.configuring => Ok(&self.plugin().setup.configuration),
             BufferType::Empty => Ok(&[]),
             BufferType::PluginConfiguration | BufferType::CalloutBody => Err(Status::NOT_FOUND),
         }

@@ -127,8 +127,22 @@ impl Call {
     }
 
     /// The context that the callback is entered for.
-    pub fn context(&self) -> u32 {
-        match *self {
+    pub fn context(mut self) -> u32 {
+        *self.context_mut()
+    }
+
+    /// The same callback with its contexts called by other numbers.
+    pub(super) fn with_contexts(mut self, renamed: impl Fn(u32) -> u32) -> Self {
+        let context = self.context_mut();
+        *context = renamed(*context);
+        if let Self::ContextCreate { parent, .. } = &mut self {
+            *parent = renamed(*parent);
+        }
+        self
+    }
+
+    fn context_mut(&mut self) -> &mut u32 {
+        match self {
             Self::ContextCreate { context, .. }
             | Self::VmStart { context, .. }
             | Self::Configure { context, .. }

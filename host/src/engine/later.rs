@@ -64,7 +64,7 @@ impl Vm {
         if name == b"clear_route_cache" {
             // It looks at the current context, not at the effective one (row 9).
             let current = self.current.unwrap_or(0);
-            if let Some(stream) = self.streams.get_mut(&current) {
+            if let Some(stream) = self.stream_of(current) {
                 stream.clear_route();
             }
             return Ok(Vec::new());

@@ -15,13 +15,13 @@ impl Vm {
             3 => return Err(Status::UNIMPLEMENTED),
             _ => return Err(Status::BAD_ARGUMENT),
         };
-        let context = self.context();
-        let Some(stream) = self.streams.get_mut(&context) else { return Ok(()) };
-        // Whichever side goes on, the request is out of reach (row 22).
-        stream.request.reach.headers = false;
-        stream.request.reach.chunk = false;
-        stream.request.reach.trailers = false;
-        self.deferred.push_back(Deferred::Resume(context, side));
+        let Some((id, seat)) = self.place(self.context()) else { return Ok(()) };
+        if let Some(stream) = self.stream() {
+            // Whichever side goes on, the request is out of reach (row 22).
+            let reach = &mut stream.gate(Side::Request).reach;
+            (reach.headers, reach.chunk, reach.trailers) = (false, false, false);
+        }
+        self.deferred.push_back(Deferred::Resume(id, seat, side));
         Ok(())
     }
 
@@ -30,12 +30,11 @@ impl Vm {
         if kind > 3 {
             return Err(Status::BAD_ARGUMENT);
         }
-        let context = self.context();
-        if let Some(stream) = self.streams.get_mut(&context)
-            && kind < 2
+        if let Some((id, _)) = self.place(self.context()).filter(|_| kind < 2)
+            && let Some(stream) = self.stream()
         {
             stream.details.get_or_insert_with(|| "wasm_close_stream".into());
-            self.deferred.push_back(Deferred::Reset(context));
+            self.deferred.push_back(Deferred::Reset(id));
         }
         Ok(())
     }

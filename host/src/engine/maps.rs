@@ -35,7 +35,7 @@ impl MapType {
 impl Vm {
     /// `proxy_get_header_map_value`: the first value of a name (row 23).
     pub fn get_header_map_value(&mut self, map: MapType, name: &[u8]) -> Result<Vec<u8>, Status> {
-        let logging = self.stream().is_some_and(|stream| stream.logging);
+        let logging = self.stream().is_some_and(|stream| stream.seat().logging);
         // In the log phase a map that never was is empty rather than forbidden (row 28).
         let missing = if logging { Status::NOT_FOUND } else { Status::BAD_ARGUMENT };
         let value = self.readable(map).ok_or(missing)?.first(fields::canonical(map, name));
@@ -93,10 +93,11 @@ impl Vm {
 
     fn readable(&mut self, map: MapType) -> Option<&Headers> {
         let stream = self.stream()?;
+        let logging = stream.seat().logging;
         match map {
-            MapType::Headers(side) if stream.logging => stream.half(side).headers.as_ref(),
-            MapType::Trailers(Side::Response) if stream.logging => stream.response.trailers.as_ref(),
-            MapType::Trailers(Side::Request) if stream.logging => None,
+            MapType::Headers(side) if logging => stream.half(side).headers.as_ref(),
+            MapType::Trailers(Side::Response) if logging => stream.response.trailers.as_ref(),
+            MapType::Trailers(Side::Request) if logging => None,
             MapType::Headers(_) | MapType::Trailers(_) => reachable(stream, map).map(|headers| &*headers),
             MapType::Callout(_) => None,
         }
@@ -115,12 +116,12 @@ impl Vm {
 fn reachable(stream: &mut Stream, map: MapType) -> Option<&mut Headers> {
     match map {
         MapType::Headers(side) => {
-            let half = stream.half(side);
-            half.headers.as_mut().filter(|_| half.reach.headers)
+            let reach = stream.gate(side).reach;
+            stream.half(side).headers.as_mut().filter(|_| reach.headers)
         }
         MapType::Trailers(side) => {
-            let half = stream.half(side);
-            half.trailers.as_mut().filter(|_| half.reach.trailers)
+            let reach = stream.gate(side).reach;
+            stream.half(side).trailers.as_mut().filter(|_| reach.trailers)
         }
         MapType::Callout(_) => None,
     }
@@ -128,10 +129,10 @@ fn reachable(stream: &mut Stream, map: MapType) -> Option<&mut Headers> {
 
 /// Writing to trailers in the last body callback makes them, if none are coming (row 27).
 fn make_trailers(stream: &mut Stream, side: Side) {
-    let last = stream.end_of_stream;
-    let half = stream.half(side);
-    if last && half.reach.chunk && !half.reach.trailers {
-        half.trailers.get_or_insert_default();
-        half.reach.trailers = true;
+    let last = stream.seat().end_of_stream;
+    let reach = &mut stream.gate(side).reach;
+    if last && reach.chunk && !reach.trailers {
+        reach.trailers = true;
+        stream.half(side).trailers.get_or_insert_default();
     }
 }

@@ -24,10 +24,11 @@ pub struct LocalReply {
     pub grpc_status: Option<u32>,
 }
 
-/// What happens when the current callback has returned, for which context.
+/// What happens when the current callback has returned, to which stream.
 pub(super) enum Deferred {
     Reply(u32, LocalReply),
-    Resume(u32, Side),
+    /// A direction goes on at this seat.
+    Resume(u32, usize, Side),
     Reset(u32),
 }
 
@@ -37,9 +38,8 @@ impl Vm {
         self.stop_iteration = true;
         reply.details = reply.details.replace(|space: char| space.is_ascii_whitespace(), "_");
         reply.grpc_status = reply.grpc_status.filter(|code| *code <= 16);
-        let context = self.context();
-        if self.streams.contains_key(&context) {
-            self.deferred.push_back(Deferred::Reply(context, reply));
+        if let Some((id, _)) = self.place(self.context()) {
+            self.deferred.push_back(Deferred::Reply(id, reply));
         }
         Ok(())
     }
@@ -51,7 +51,7 @@ impl<G: Guest> Worker<G> {
             let next = self.vm.borrow_mut().deferred.pop_front();
             match next {
                 Some(Deferred::Reply(id, reply)) => self.local_reply(id, reply),
-                Some(Deferred::Resume(id, side)) => self.resume(id, side),
+                Some(Deferred::Resume(id, seat, side)) => self.resume(id, seat, side),
                 Some(Deferred::Reset(id)) => self.reset(id),
                 None => return,
             }
@@ -102,9 +102,9 @@ impl<G: Guest> Worker<G> {
             stream.response.trailers = None;
             stream.response.aborted = true;
         });
-        self.pass_headers(id, Side::Response, body.is_empty());
+        self.leave_headers(id, Side::Response, body.is_empty());
         if !body.is_empty() {
-            self.pass_data(id, Side::Response, body, true);
+            self.with(id, |stream| stream.pass_body(Side::Response, body, true));
         }
     }
 

@@ -5,23 +5,17 @@ use super::reply::LocalReply;
 use crate::exchange::{Headers, Message};
 use std::collections::BTreeMap;
 
-/// One HTTP stream, and the plugin's context in it.
+/// One HTTP stream, and each plugin's part in it.
 #[derive(Default)]
 pub(super) struct Stream {
     pub(super) request: Half,
     pub(super) response: Half,
-    /// The plugin is part of this stream; not so when its VM had failed before and the plugin fails open.
-    pub(super) plugged: bool,
-    /// The guest was told of this context.
-    pub(super) created: bool,
-    /// The last headers or body callback ended its side.
-    pub(super) end_of_stream: bool,
+    /// The plugins of the chain, in the order in which a request passes them.
+    pub(super) seats: Vec<Seat>,
+    /// The seat from which somebody looks at the stream.
+    looking: usize,
     /// The side whose callback is running.
     pub(super) calling: Option<Side>,
-    /// `on_log` is running: only copies of the headers can be read.
-    pub(super) logging: bool,
-    /// The reply for a failed VM was sent.
-    pub(super) failed: bool,
     /// A local reply waiting for the running callback to return.
     pub(super) prepared: Option<LocalReply>,
     pub(super) details: Option<String>,
@@ -46,28 +40,56 @@ pub(super) struct Stream {
     pub(super) start_time: u64,
 }
 
-/// One direction of a stream.
+/// A plugin's part in a stream.
+#[derive(Default)]
+pub(super) struct Seat {
+    /// The plugin's context.
+    pub(super) context: u32,
+    /// The plugin is part of this stream; not so when its VM had failed before and the plugin fails open.
+    pub(super) plugged: bool,
+    /// The guest was told of this context.
+    pub(super) created: bool,
+    /// The last headers or body callback ended its side.
+    pub(super) end_of_stream: bool,
+    /// `on_log` is running: only copies of the headers can be read.
+    pub(super) logging: bool,
+    /// The reply for a failed VM was sent.
+    pub(super) failed: bool,
+    pub(super) request: Gate,
+    pub(super) response: Gate,
+}
+
+/// How one direction of a stream stands at one plugin.
+#[derive(Default)]
+pub(super) struct Gate {
+    pub(super) iteration: Iteration,
+    /// What is held back is shown to this plugin first when the direction goes on (row 16).
+    pub(super) resumes_here: bool,
+    pub(super) headers_passed: bool,
+    /// The plugin has seen the end of this direction.
+    pub(super) ended: bool,
+    /// Which of these the plugin can reach now (row 21).
+    pub(super) reach: Reach,
+}
+
+/// One direction of a stream, as all plugins see it.
 #[derive(Default)]
 pub(super) struct Half {
     pub(super) headers: Option<Headers>,
     pub(super) trailers: Option<Headers>,
     /// The piece of the body that is passing.
     pub(super) chunk: Vec<u8>,
-    /// What the plugin made the proxy hold back.
+    /// What a plugin made the proxy hold back; Envoy has one such buffer for all of them.
     pub(super) held: Option<Vec<u8>>,
-    pub(super) iteration: Iteration,
-    pub(super) headers_passed: bool,
+    /// The piece that is passing is all that was held back.
+    pub(super) held_passes: bool,
     pub(super) trailers_passed: bool,
     /// All of this direction has arrived.
     pub(super) complete: bool,
-    /// The plugin has seen the end of this direction.
-    pub(super) ended: bool,
-    /// A local reply ended the way through the plugin.
+    /// A local reply ended the way through the plugins.
     pub(super) aborted: bool,
     /// Bytes of body: those that have arrived, of a request; those that have left, of a response.
     pub(super) bytes: usize,
-    /// Which of these the plugin can reach now (row 21).
-    pub(super) reach: Reach,
 }
 
 /// What the plugin can reach of one direction.
@@ -100,21 +122,56 @@ impl Iteration {
 }
 
 impl Half {
-    /// The buffer behind the body buffer types; none when there is nothing to read or write.
-    pub(super) fn buffer(&mut self) -> Option<&mut Vec<u8>> {
-        match self.reach {
-            Reach { held: true, .. } => self.held.as_mut(),
-            Reach { chunk: true, .. } => Some(&mut self.chunk),
-            _ => None,
+    /// The piece of the body that is passing, wherever it is kept.
+    pub(super) fn piece(&mut self) -> Option<&mut Vec<u8>> {
+        if self.held_passes { self.held.as_mut() } else { Some(&mut self.chunk) }
+    }
+}
+
+impl Seat {
+    pub(super) fn gate(&mut self, side: Side) -> &mut Gate {
+        match side {
+            Side::Request => &mut self.request,
+            Side::Response => &mut self.response,
         }
     }
 }
 
 impl Stream {
+    /// A stream with these plugins.
+    pub(super) fn new(seats: Vec<Seat>, start_time: u64) -> Self {
+        Self { seats, start_time, ..Self::default() }
+    }
+
+    /// The stream as the plugin in this seat sees it.
+    pub(super) fn seen_from(&mut self, seat: usize) -> &mut Self {
+        self.looking = seat;
+        self
+    }
+
+    /// The seat from which the stream is looked at.
+    pub(super) fn seat(&mut self) -> &mut Seat {
+        &mut self.seats[self.looking]
+    }
+
+    /// How a direction stands at the seat from which the stream is looked at.
+    pub(super) fn gate(&mut self, side: Side) -> &mut Gate {
+        self.seat().gate(side)
+    }
+
     pub(super) fn half(&mut self, side: Side) -> &mut Half {
         match side {
             Side::Request => &mut self.request,
             Side::Response => &mut self.response,
+        }
+    }
+
+    /// The buffer behind the body buffer types; none when there is nothing to read or write.
+    pub(super) fn buffer(&mut self, side: Side) -> Option<&mut Vec<u8>> {
+        match self.gate(side).reach {
+            Reach { held: true, .. } => self.half(side).held.as_mut(),
+            Reach { chunk: true, .. } => self.half(side).piece(),
+            _ => None,
         }
     }
 

@@ -10,16 +10,21 @@ use std::cell::RefCell;
 use std::collections::{BTreeMap, VecDeque};
 use std::rc::Rc;
 
-/// A VM shared between the worker, which enters the guest, and the host functions, which the guest calls meanwhile.
-/// Neither holds a borrow while the other runs.
+/// Shared between the worker, which enters guests, and the host functions, which a guest calls meanwhile. Neither holds a
+/// borrow while the other runs.
 pub type Shared = Rc<RefCell<Vm>>;
 
-/// One VM with one plugin. Its methods are the host functions.
+/// The proxy as the guest that runs sees it. Its methods are the host functions. Guests run one at a time, so one value
+/// serves all of them: which VM is meant is known from the one that was entered.
+///
+/// Contexts have numbers that are unique in the whole host; each guest knows its own by another, which counts in its VM.
 pub struct Vm {
+    /// The proxy, and the settings of its first plugin; what concerns another plugin stands in [`Plugin`].
     pub(super) setup: Setup,
-    /// Parent by context id; a root context has parent 0.
-    pub(super) contexts: BTreeMap<u32, u32>,
-    pub(super) root: u32,
+    pub(super) sandboxes: Vec<Sandbox>,
+    pub(super) plugins: Vec<Plugin>,
+    pub(super) contexts: BTreeMap<u32, Context>,
+    /// By the context of the first plugin in each.
     pub(super) streams: BTreeMap<u32, Stream>,
     pub(super) metrics: Metrics,
     pub(super) lines: Vec<LogLine>,
@@ -27,36 +32,67 @@ pub struct Vm {
     pub(super) deferred: VecDeque<Deferred>,
     /// A local reply was asked for: the callback's own action does not count (row 13).
     pub(super) stop_iteration: bool,
-    pub(super) failure: Option<String>,
     pub(super) host_calls: BTreeMap<String, u32>,
     pub(super) callbacks: BTreeMap<String, u32>,
     pub(super) configuring: bool,
     /// The context that was entered, and the one that host calls are for.
     pub(super) current: Option<u32>,
     pub(super) effective: Option<u32>,
-    initialising: bool,
+    /// The VM whose guest runs; between two entries the one that ran last.
+    running: usize,
     last_context: u32,
+}
+
+/// One VM: an instance of a module.
+#[derive(Default)]
+pub(super) struct Sandbox {
+    pub(super) failure: Option<String>,
+    initialised: bool,
+    /// The contexts by the ids that the guest knows.
+    contexts: BTreeMap<u32, u32>,
+    last_context: u32,
+}
+
+/// A plugin in a VM.
+pub(super) struct Plugin {
+    pub(super) setup: Setup,
+    /// Index of its VM.
+    pub(super) vm: usize,
+    /// Its root context.
+    pub(super) root: u32,
+}
+
+/// A context of a guest.
+#[derive(Clone, Copy)]
+pub(super) struct Context {
+    /// Index of the plugin that it belongs to.
+    pub(super) plugin: usize,
+    /// The id that the guest knows.
+    pub(super) local: u32,
+    /// The stream, and the plugin's seat in it; none of a root context.
+    pub(super) stream: Option<(u32, usize)>,
 }
 
 impl Vm {
     /// A VM in which nothing has run yet.
     pub fn new(setup: Setup) -> Self {
+        let plugin = Plugin { setup: setup.clone(), vm: 0, root: 0 };
         Self {
             setup,
+            sandboxes: vec![Sandbox::default()],
+            plugins: vec![plugin],
             contexts: BTreeMap::new(),
-            root: 0,
             streams: BTreeMap::new(),
             metrics: Metrics::default(),
             lines: Vec::new(),
             deferred: VecDeque::new(),
             stop_iteration: false,
-            failure: None,
             host_calls: BTreeMap::new(),
             callbacks: BTreeMap::new(),
             configuring: false,
             current: None,
             effective: None,
-            initialising: true,
+            running: 0,
             last_context: 0,
         }
     }
@@ -71,21 +107,21 @@ impl Vm {
     /// While the module initialises, only `proxy_log` may be called (row 2); anything else kills the VM.
     pub fn count_host_call(&mut self, name: &str) -> Result<(), Status> {
         *self.host_calls.entry(name.to_owned()).or_default() += 1;
-        if self.initialising && name != "proxy_log" {
+        if !self.sandbox().initialised && name != "proxy_log" {
             self.fail(format!("restricted_callback: {name} while the module initialises"));
             return Err(Status::INTERNAL_FAILURE);
         }
         Ok(())
     }
 
-    /// Marks the VM as failed; the first reason is kept.
+    /// Marks the VM that runs as failed; the first reason is kept.
     pub fn fail(&mut self, reason: impl Into<String>) {
-        self.failure.get_or_insert_with(|| reason.into());
+        self.sandbox().failure.get_or_insert_with(|| reason.into());
     }
 
-    /// Why the VM failed, if it did.
+    /// Why a VM failed, if one did.
     pub fn failure(&self) -> Option<&str> {
-        self.failure.as_deref()
+        self.sandboxes.iter().find_map(|sandbox| sandbox.failure.as_deref())
     }
 
     /// Everything logged so far.
@@ -105,10 +141,8 @@ impl Vm {
 
     /// `proxy_set_effective_context` (row 8).
     pub fn set_effective_context(&mut self, context: u32) -> Result<(), Status> {
-        if !self.contexts.contains_key(&context) {
-            return Err(Status::BAD_ARGUMENT);
-        }
-        self.effective = Some(context);
+        let known = self.sandbox().contexts.get(&context).copied();
+        self.effective = Some(known.ok_or(Status::BAD_ARGUMENT)?);
         Ok(())
     }
 
@@ -118,30 +152,106 @@ impl Vm {
         alive.or(self.current).unwrap_or(0)
     }
 
-    /// The stream that host calls are for; none in a root context.
+    /// The stream that host calls are for, as its plugin sees it; none in a root context.
     pub(super) fn stream(&mut self) -> Option<&mut Stream> {
-        let context = self.context();
-        self.streams.get_mut(&context)
+        self.stream_of(self.context())
     }
 
-    pub(super) fn new_context(&mut self, parent: u32) -> u32 {
+    /// The stream of a context, as the context's plugin sees it.
+    pub(super) fn stream_of(&mut self, context: u32) -> Option<&mut Stream> {
+        let (id, seat) = self.place(context)?;
+        self.streams.get_mut(&id).map(|stream| stream.seen_from(seat))
+    }
+
+    /// Stream and seat of a context.
+    pub(super) fn place(&self, context: u32) -> Option<(u32, usize)> {
+        self.contexts.get(&context)?.stream
+    }
+
+    /// A new VM with a plugin in it; it is the one that runs next.
+    pub(super) fn new_vm(&mut self, setup: Setup) {
+        self.running = self.sandboxes.len();
+        self.sandboxes.push(Sandbox::default());
+        self.plugins.push(Plugin { setup, vm: self.running, root: 0 });
+    }
+
+    /// Why the VM of this context failed, if it did.
+    pub(super) fn failure_of(&self, context: u32) -> Option<&str> {
+        self.sandboxes[self.vm_of(context)].failure.as_deref()
+    }
+
+    /// The root context that a context belongs to.
+    pub(super) fn root_of(&self, context: u32) -> u32 {
+        self.plugin_of(context).root
+    }
+
+    /// The plugin that a context belongs to.
+    pub(super) fn plugin_of(&self, context: u32) -> &Plugin {
+        &self.plugins[self.contexts.get(&context).map_or(0, |context| context.plugin)]
+    }
+
+    /// The plugin that host calls are for.
+    pub(super) fn plugin(&self) -> &Plugin {
+        let of_context = self.contexts.get(&self.context()).map(|context| context.plugin);
+        let in_vm = || self.plugins.iter().position(|plugin| plugin.vm == self.running);
+        &self.plugins[of_context.or_else(in_vm).unwrap_or(0)]
+    }
+
+    /// A new root context of a plugin.
+    pub(super) fn new_root(&mut self, plugin: usize) -> u32 {
+        let root = self.new_context(plugin, |_| None);
+        self.plugins[plugin].root = root;
+        root
+    }
+
+    /// A new context of a plugin; `place` is given its number and says to which stream it belongs.
+    pub(super) fn new_context(
+        &mut self,
+        plugin: usize,
+        place: impl FnOnce(u32) -> Option<(u32, usize)>,
+    ) -> u32 {
         self.last_context += 1;
-        self.contexts.insert(self.last_context, parent);
-        self.last_context
+        let id = self.last_context;
+        let sandbox = &mut self.sandboxes[self.plugins[plugin].vm];
+        sandbox.last_context += 1;
+        let local = sandbox.last_context;
+        sandbox.contexts.insert(local, id);
+        self.contexts.insert(id, Context { plugin, local, stream: place(id) });
+        id
+    }
+
+    pub(super) fn forget_context(&mut self, id: u32) {
+        if let Some(context) = self.contexts.remove(&id) {
+            let vm = self.plugins[context.plugin].vm;
+            self.sandboxes[vm].contexts.remove(&context.local);
+        }
+    }
+
+    /// The VM of a context; the one that runs, of a context that is gone.
+    pub(super) fn vm_of(&self, context: u32) -> usize {
+        self.contexts.get(&context).map_or(self.running, |context| self.plugins[context.plugin].vm)
     }
 
     pub(super) fn initialised(&mut self) {
-        self.initialising = false;
+        self.sandbox().initialised = true;
     }
 
-    pub(super) fn enter(&mut self, call: &Call) {
+    /// The VM of this context runs from now on. Returns its index, and the callback as its guest has to be told.
+    pub(super) fn enter(&mut self, call: &Call) -> (usize, Call) {
         *self.callbacks.entry(call.name().to_owned()).or_default() += 1;
+        self.running = self.vm_of(call.context());
         self.current = Some(call.context());
         self.effective = None;
+        let local = |id: u32| self.contexts.get(&id).map_or(id, |context| context.local);
+        (self.running, call.with_contexts(local))
     }
 
     pub(super) fn leave(&mut self) {
         self.current = None;
         self.effective = None;
+    }
+
+    fn sandbox(&mut self) -> &mut Sandbox {
+        &mut self.sandboxes[self.running]
     }
 }

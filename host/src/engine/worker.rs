@@ -3,16 +3,17 @@
 use super::fields::{arriving, set_in_place};
 use super::guest::{Call, Guest, Side, Trap};
 use super::maps::MapType;
-use super::stream::Stream;
+use super::stream::{Seat, Stream};
 use super::vm::Shared;
-use crate::exchange::{Exchange, Headers, LogLine, Message, Protocol};
+use crate::exchange::{Exchange, Headers, LogLine, Message, Protocol, Setup};
 use std::fmt;
 
-/// A guest and its VM.
+/// A worker: its guests, each in a VM, and the plugins that make up its filter chain.
 pub struct Worker<G> {
     pub(super) vm: Shared,
-    pub(super) guest: G,
-    /// What the guest had executed when the last exchange began.
+    /// By the index of their VM.
+    pub(super) guests: Vec<G>,
+    /// What the guests had executed when the last exchange began.
     instructions_before: u64,
 }
 
@@ -38,20 +39,40 @@ impl fmt::Display for Refusal {
 }
 
 impl<G: Guest> Worker<G> {
-    /// A worker for a guest that has been initialised.
+    /// A worker with one plugin, for a guest that has been initialised.
     pub fn new(vm: Shared, guest: G) -> Self {
         vm.borrow_mut().initialised();
-        Self { vm, guest, instructions_before: 0 }
+        Self { vm, guests: vec![guest], instructions_before: 0 }
+    }
+
+    /// Appends a plugin to the chain, in a VM of its own. `make` makes its guest.
+    pub fn plug(
+        &mut self,
+        setup: Setup,
+        make: impl FnOnce(&Shared) -> Result<G, Refusal>,
+    ) -> Result<(), Refusal> {
+        self.vm.borrow_mut().new_vm(setup);
+        let guest = make(&self.vm)?;
+        self.vm.borrow_mut().initialised();
+        self.guests.push(guest);
+        Ok(())
+    }
+
+    /// Starts all plugins.
+    pub fn start(&mut self) -> Result<(), Refusal> {
+        let plugins = self.vm.borrow().plugins.len();
+        (0..plugins).try_for_each(|plugin| self.start_plugin(plugin))
     }
 
     /// Creates the root context, starts the VM and configures the plugin.
-    pub fn start(&mut self) -> Result<(), Refusal> {
+    fn start_plugin(&mut self, plugin: usize) -> Result<(), Refusal> {
         let (root, vm_size, size) = {
             let mut vm = self.vm.borrow_mut();
-            vm.root = vm.new_context(0);
-            (vm.root, vm.setup.vm_configuration.len(), vm.setup.configuration.len())
+            let setup = &vm.plugins[plugin].setup;
+            let (vm_size, size) = (setup.vm_configuration.len(), setup.configuration.len());
+            (vm.new_root(plugin), vm_size, size)
         };
-        self.check()?;
+        self.check(root)?;
         self.begin(&Call::ContextCreate { context: root, parent: 0 })?;
         let call = Call::VmStart { context: root, size: u32::try_from(vm_size).unwrap_or(u32::MAX) };
         self.begin(&call)?.then_some(()).ok_or(Refusal::VmStart)?;
@@ -84,20 +105,32 @@ impl<G: Guest> Worker<G> {
         &self.vm
     }
 
-    pub(super) fn failed(&self) -> bool {
-        self.vm.borrow().failure.is_some()
+    /// Whether the VM of this context has failed.
+    pub(super) fn failed(&self, context: u32) -> bool {
+        self.vm.borrow().failure_of(context).is_some()
+    }
+
+    /// Whether the guest of the callback's context has this callback.
+    pub(super) fn has(&self, call: &Call) -> bool {
+        let vm = self.vm.borrow().vm_of(call.context());
+        self.guests.get(vm).is_some_and(|guest| guest.has(call))
+    }
+
+    /// A setting of a context's plugin.
+    pub(super) fn setting<T>(&self, context: u32, pick: impl FnOnce(&Setup) -> T) -> T {
+        pick(&self.vm.borrow().plugin_of(context).setup)
     }
 
     /// Enters the guest. Whatever happened in there, a failed VM is an error.
     pub(super) fn call(&mut self, call: &Call) -> Result<u32, Trap> {
-        self.vm.borrow_mut().enter(call);
-        let result = self.guest.call(call);
+        let (index, told) = self.vm.borrow_mut().enter(call);
+        let result = self.guests[index].call(&told);
         let mut vm = self.vm.borrow_mut();
         vm.leave();
         if let Err(trap) = &result {
             vm.fail(trap.0.clone());
         }
-        match &vm.failure {
+        match &vm.sandboxes[index].failure {
             Some(reason) => Err(Trap(reason.clone())),
             None => result,
         }
@@ -108,9 +141,14 @@ impl<G: Guest> Worker<G> {
         self.vm.borrow_mut().streams.get_mut(&id).map(look)
     }
 
+    /// Looks at a stream as the plugin in this seat sees it.
+    pub(super) fn at<T>(&self, id: u32, seat: usize, look: impl FnOnce(&mut Stream) -> T) -> Option<T> {
+        self.with(id, |stream| look(stream.seen_from(seat)))
+    }
+
     /// A callback of the start; a missing one counts as true.
     fn begin(&mut self, call: &Call) -> Result<bool, Refusal> {
-        if !self.guest.has(call) {
+        if !self.has(call) {
             return Ok(true);
         }
         let result = self.call(call);
@@ -119,29 +157,35 @@ impl<G: Guest> Worker<G> {
         result.map(|accepted| accepted != 0).map_err(|trap| Refusal::Failed(trap.0))
     }
 
-    fn check(&self) -> Result<(), Refusal> {
-        match &self.vm.borrow().failure {
-            Some(reason) => Err(Refusal::Failed(reason.clone())),
+    fn check(&self, root: u32) -> Result<(), Refusal> {
+        match self.vm.borrow().failure_of(root) {
+            Some(reason) => Err(Refusal::Failed(reason.to_owned())),
             None => Ok(()),
         }
     }
 
     /// Resets what is counted per exchange; tells where its log begins.
     fn prepare(&mut self) -> usize {
-        self.instructions_before = self.guest.instructions().unwrap_or_default();
+        self.instructions_before = self.instructions().unwrap_or_default();
         let mut vm = self.vm.borrow_mut();
         vm.host_calls.clear();
         vm.callbacks.clear();
         vm.lines.len()
     }
 
+    /// A new stream, with a context in each plugin.
     pub(super) fn open(&mut self) -> u32 {
         let mut vm = self.vm.borrow_mut();
-        let skipped = vm.failure.is_some() && vm.setup.fail_open;
-        let root = vm.root;
-        let id = vm.new_context(root);
-        let stream = Stream { plugged: !skipped, start_time: vm.now(), ..Stream::default() };
-        vm.streams.insert(id, stream);
+        let (mut seats, mut stream) = (Vec::new(), None);
+        for plugin in 0..vm.plugins.len() {
+            let place = |context| Some((*stream.get_or_insert(context), plugin));
+            let context = vm.new_context(plugin, place);
+            let skipped = vm.failure_of(context).is_some() && vm.plugins[plugin].setup.fail_open;
+            seats.push(Seat { context, plugged: !skipped, ..Seat::default() });
+        }
+        let id = stream.unwrap_or_default();
+        let start = vm.now();
+        vm.streams.insert(id, Stream::new(seats, start));
         id
     }
 
@@ -193,18 +237,36 @@ impl<G: Guest> Worker<G> {
             }
             stream.complete = true;
         });
-        self.create(id);
-        if self.with(id, |stream| stream.created) == Some(true) {
-            self.with(id, |stream| stream.logging = true);
-            self.notify(&Call::Log { context: id });
-            self.with(id, |stream| stream.logging = false);
-            self.notify(&Call::Done { context: id });
-            self.notify(&Call::Delete { context: id });
+        let seats = self.with(id, |stream| stream.seats.len()).unwrap_or(0);
+        (0..seats).for_each(|seat| self.close_seat(id, seat));
+        (0..seats).for_each(|seat| {
+            let context = self.at(id, seat, |stream| stream.seat().context);
+            self.vm.borrow_mut().forget_context(context.unwrap_or(0));
+        });
+    }
+
+    fn close_seat(&mut self, id: u32, seat: usize) {
+        self.create(id, seat);
+        let created = self.at(id, seat, |stream| {
+            let seat = stream.seat();
+            (seat.created, seat.context)
+        });
+        if let Some((true, context)) = created {
+            self.at(id, seat, |stream| stream.seat().logging = true);
+            self.notify(&Call::Log { context });
+            self.at(id, seat, |stream| stream.seat().logging = false);
+            self.notify(&Call::Done { context });
+            self.notify(&Call::Delete { context });
         }
-        self.vm.borrow_mut().contexts.remove(&id);
+    }
+
+    /// What all guests have executed so far, where that is counted.
+    fn instructions(&self) -> Option<u64> {
+        self.guests.iter().map(Guest::instructions).sum()
     }
 
     fn report(&mut self, id: u32, first_line: usize) -> Exchange {
+        let executed = self.instructions().map(|now| now - self.instructions_before);
         let mut vm = self.vm.borrow_mut();
         let stream = vm.streams.remove(&id).unwrap_or_default();
         let log: Vec<LogLine> = vm.lines.iter().skip(first_line).cloned().collect();
@@ -217,10 +279,10 @@ impl<G: Guest> Worker<G> {
             log,
             host_calls: vm.host_calls.clone(),
             callbacks: vm.callbacks.clone(),
-            guest_instructions: self.guest.instructions().map(|now| now - self.instructions_before),
+            guest_instructions: executed,
             route_clears: stream.route_clears,
             misuse: stream.misuse,
-            vm_failure: vm.failure.clone(),
+            vm_failure: vm.failure().map(str::to_owned),
         }
     }
 }

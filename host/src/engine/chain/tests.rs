@@ -35,7 +35,7 @@ fn row_16_after_stopping_all_the_stream_goes_on_at_the_plugin() {
     request.body = vec!["one ".into(), "two".into()];
     worker.send(id, Side::Request, request);
     assert_eq!(worker.with(id, |stream| stream.upstream.is_some()), Some(false));
-    worker.resume(id, Side::Request);
+    worker.resume(id, 0, Side::Request);
     let upstream = worker.with(id, |stream| stream.upstream.clone()).flatten().expect("it went on");
     assert_eq!((upstream.whole_body(), upstream.trailers.first("t")), (b"one two".to_vec(), Some(&b"1"[..])));
     let body = Call::Body { context: id, side: Side::Request, size: 7, end_of_stream: false };
@@ -62,6 +62,6 @@ fn row_8_a_vanished_effective_context_falls_back_to_the_current_one() {
     vm.set_effective_context(second).expect("it lives");
     let path = |vm: &mut Vm| vm.get_header_map_value(MapType::Headers(Side::Request), b":path");
     assert_eq!(path(&mut vm), Err(Status::BAD_ARGUMENT));
-    vm.contexts.remove(&second);
+    vm.forget_context(second);
     assert_eq!(path(&mut vm), Ok(b"/first".to_vec()));
 }
