@@ -1,5 +1,6 @@
 //! What goes into a test and what comes out of it, whichever host runs it: plain data, no behaviour of a proxy.
 
+use crate::outside::Cluster;
 use std::collections::BTreeMap;
 
 /// An ordered list of header fields: names in lower case, values as bytes, repeated names kept.
@@ -142,6 +143,8 @@ pub struct Setup {
     pub clock: Clock,
     /// What client and upstream speak.
     pub protocol: Protocol,
+    /// The clusters that a plugin can call, by name.
+    pub clusters: BTreeMap<String, Cluster>,
 }
 
 impl Default for Setup {
@@ -162,6 +165,7 @@ impl Default for Setup {
             buffer_limit: 1024 * 1024,
             clock: Clock::Real,
             protocol: Protocol::Http1,
+            clusters: BTreeMap::new(),
         }
     }
 }
@@ -179,10 +183,10 @@ pub enum Protocol {
 /// The clock of a host.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Clock {
-    /// The machine's wall clock.
+    /// The machine's wall clock, ahead by the time that only passed for the plugin: until timers and answers were due.
     #[default]
     Real,
-    /// Always this time, in nanoseconds since 1970.
+    /// Starts at this time, in nanoseconds since 1970, and moves only when something is due.
     Fixed(u64),
 }
 
@@ -221,6 +225,8 @@ pub struct Exchange {
     pub reset: bool,
     /// What reached the upstream; `None` when nothing did.
     pub upstream: Option<Message>,
+    /// What the plugin sent to other clusters meanwhile, by cluster and in order.
+    pub callouts: Vec<(String, Message)>,
     /// The response code details (`%RESPONSE_CODE_DETAILS%`).
     pub details: String,
     /// Filter state at the end of the stream, by its full name (`wasm.…`).
