@@ -1,11 +1,12 @@
 //! Request-level cases in YAML: one file, the same verdict from every host.
 //!
 //! A case says how a plugin is configured, which requests a client sends, what the upstream answers, and what must be
-//! seen. [`native_main`] runs the cases of an extension on the native back end in milliseconds, [`envoy_main`] runs the
-//! same files in a real Envoy. The format is described in `docs/cases.md`.
+//! seen. [`native_main`] runs the cases of an extension on the native back end in milliseconds, [`wasm_main`] runs the same
+//! files on the compiled module in the embedded host, [`envoy_main`] in a real Envoy. The format is described in `docs/cases.md`.
 
 mod check;
 mod envoy;
+mod extensions;
 mod format;
 mod harness;
 mod load;
@@ -14,6 +15,7 @@ mod report;
 #[cfg(test)]
 mod tests;
 mod text;
+mod wasm;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -22,6 +24,7 @@ pub use envoy::main as envoy_main;
 pub use format::schema;
 pub use load::{Error, load, parse};
 pub use native::main as native_main;
+pub use wasm::{main as wasm_main, module_main as wasm_module_main, run as wasm_run};
 
 use crate::exchange::{Exchange, LogLine, Message, Setup};
 use format::{AfterAll, Expect};
@@ -31,6 +34,8 @@ use format::{AfterAll, Expect};
 pub enum Host {
     /// The extension linked into the test.
     Native,
+    /// The module in the embedded host.
+    Wasm,
     /// The module in a real Envoy.
     Envoy,
 }
@@ -61,6 +66,7 @@ struct Expectation<T> {
     everywhere: Option<Placed<T>>,
     envoy: Option<Placed<T>>,
     native: Option<Placed<T>>,
+    wasm: Option<Placed<T>>,
 }
 
 /// A value and the line it stands in.
@@ -74,6 +80,7 @@ impl<T> Expectation<T> {
     fn on(&self, host: Host) -> Option<&Placed<T>> {
         let own = match host {
             Host::Native => &self.native,
+            Host::Wasm => &self.wasm,
             Host::Envoy => &self.envoy,
         };
         own.as_ref().or(self.everywhere.as_ref())

@@ -1,6 +1,5 @@
 //! What goes into a test and what comes out of it, whichever host runs it: plain data, no behaviour of a proxy.
 
-use crate::outside::Cluster;
 use std::collections::BTreeMap;
 
 /// An ordered list of header fields: names in lower case, values as bytes, repeated names kept.
@@ -141,10 +140,12 @@ pub struct Setup {
     pub buffer_limit: usize,
     /// What the plugin reads as the current time.
     pub clock: Clock,
+    /// What the plugin gets as random bytes.
+    pub random: Random,
+    /// The environment variables that a module sees, by name; Envoy has none unless `vm_config` lists some.
+    pub environment: BTreeMap<String, String>,
     /// What client and upstream speak.
     pub protocol: Protocol,
-    /// The clusters that a plugin can call, by name.
-    pub clusters: BTreeMap<String, Cluster>,
 }
 
 impl Default for Setup {
@@ -164,8 +165,9 @@ impl Default for Setup {
             log_level: Level::Info,
             buffer_limit: 1024 * 1024,
             clock: Clock::Real,
+            random: Random::Real,
+            environment: BTreeMap::new(),
             protocol: Protocol::Http1,
-            clusters: BTreeMap::new(),
         }
     }
 }
@@ -183,11 +185,21 @@ pub enum Protocol {
 /// The clock of a host.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Clock {
-    /// The machine's wall clock, ahead by the time that only passed for the plugin: until timers and answers were due.
+    /// The machine's wall clock.
     #[default]
     Real,
-    /// Starts at this time, in nanoseconds since 1970, and moves only when something is due.
+    /// Always this time, in nanoseconds since 1970.
     Fixed(u64),
+}
+
+/// The randomness of a host.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Random {
+    /// The machine's.
+    #[default]
+    Real,
+    /// A sequence that begins here and is the same in every run. Only the host that runs a module can see to that.
+    Seed(u64),
 }
 
 /// Log levels of the ABI, lowest first.
@@ -225,8 +237,6 @@ pub struct Exchange {
     pub reset: bool,
     /// What reached the upstream; `None` when nothing did.
     pub upstream: Option<Message>,
-    /// What the plugin sent to other clusters meanwhile, by cluster and in order.
-    pub callouts: Vec<(String, Message)>,
     /// The response code details (`%RESPONSE_CODE_DETAILS%`).
     pub details: String,
     /// Filter state at the end of the stream, by its full name (`wasm.…`).

@@ -287,6 +287,8 @@ pub(super) struct Differs<T> {
     pub(super) envoy: Option<Difference<T>>,
     /// On the native back end.
     pub(super) native: Option<Difference<T>>,
+    /// On the module in the embedded host.
+    pub(super) wasm: Option<Difference<T>>,
 }
 
 /// A difference and why it is right.

@@ -1,8 +1,11 @@
 //! Named tests, put before cargo as a test binary.
 
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use libtest_mimic::{Arguments, Failed, Trial};
+
+use super::{Case, load};
 
 /// A test: its name and what gives the verdict on it.
 pub(super) struct Test {
@@ -27,6 +30,20 @@ impl Test {
     #[cfg(test)]
     pub(super) fn verdict(self) -> Result<(), String> {
         (self.verdict)()
+    }
+}
+
+/// A test for each case in `folder`.
+pub(super) fn tests(folder: &Path, plugin: &str, test: impl Fn(Case) -> Test) -> Vec<Test> {
+    let of_file = |file: &PathBuf| match load(file, plugin) {
+        Ok(cases) => cases.into_iter().map(&test).collect(),
+        Err(error) => {
+            vec![Test::broken(file.file_name().unwrap_or_default().to_string_lossy(), error.to_string())]
+        }
+    };
+    match load::files(folder) {
+        Ok(files) => files.iter().flat_map(of_file).collect(),
+        Err(error) => vec![Test::broken("cases", error)],
     }
 }
 

@@ -247,13 +247,16 @@ fn expectation<T: Clone>(
     };
     let envoy = differs.and_then(|differs| differs.envoy.as_ref());
     let native = differs.and_then(|differs| differs.native.as_ref());
-    if let (Some(_), None, None) = (differs, envoy, native) {
-        return Err((everywhere.map_or(1, line), "differs: names no host; write `envoy` or `native`".into()));
+    let wasm = differs.and_then(|differs| differs.wasm.as_ref());
+    if let (Some(_), None, None, None) = (differs, envoy, native, wasm) {
+        let remedy = "differs: names no host; write `envoy`, `native` or `wasm`";
+        return Err((everywhere.map_or(1, line), remedy.into()));
     }
     Ok(Expectation {
         everywhere: everywhere.map(|expect| placed(expect, "expect: ")).transpose()?,
         envoy: envoy.map(|difference| differing(difference, "differs.envoy.")).transpose()?,
         native: native.map(|difference| differing(difference, "differs.native.")).transpose()?,
+        wasm: wasm.map(|difference| differing(difference, "differs.wasm.")).transpose()?,
     })
 }
 

@@ -4,9 +4,9 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use super::harness::{self, Test};
-use super::{Case, Host, Measured, Seen, load};
-use crate::engine::Metric;
-use crate::native;
+use super::{Case, Host, Measured, Seen};
+use crate::engine::{Guest, Metric};
+use crate::{native, vm_thread};
 
 /// The `main` of an extension's `tests/cases.rs` (with `harness = false`): a test for each case in `folder`.
 ///
@@ -19,27 +19,21 @@ pub fn main(initialize: fn(), folder: impl AsRef<Path>) -> ExitCode {
 fn tests(initialize: fn(), folder: &Path) -> Vec<Test> {
     let extension = folder.parent().and_then(Path::file_name).unwrap_or_default();
     let plugin = extension.to_string_lossy().replace('-', "_");
-    match load::files(folder) {
-        Ok(files) => files.iter().flat_map(|file| of_file(initialize, file, &plugin)).collect(),
-        Err(error) => vec![Test::broken("cases", error)],
-    }
-}
-
-fn of_file(initialize: fn(), file: &Path, plugin: &str) -> Vec<Test> {
-    match load(file, plugin) {
-        Ok(cases) => cases.into_iter().map(|case| test(initialize, case)).collect(),
-        Err(error) => {
-            vec![Test::broken(file.file_name().unwrap_or_default().to_string_lossy(), error.to_string())]
-        }
-    }
-}
-
-fn test(initialize: fn(), case: Case) -> Test {
-    Test::new(case.test_name(), move || case.verdict(Host::Native, &run(initialize, &case)))
+    harness::tests(folder, &plugin, |case| {
+        Test::new(case.test_name(), move || case.verdict(Host::Native, &run(initialize, &case)))
+    })
 }
 
 fn run(initialize: fn(), case: &Case) -> Seen {
-    let host = match native::Host::start(initialize, case.setup().clone()) {
+    seen(native::Host::start(initialize, case.setup().clone()), case)
+}
+
+/// Sends the requests of a case to a host that has been started.
+pub(super) fn seen<G: Guest + 'static>(
+    host: Result<vm_thread::Host<G>, vm_thread::Rejected>,
+    case: &Case,
+) -> Seen {
+    let host = match host {
         Ok(host) => host,
         Err(rejected) => return Seen { rejected: true, log: rejected.log, ..Seen::default() },
     };

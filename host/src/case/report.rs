@@ -67,6 +67,9 @@ fn exchange_seen(exchange: &Exchange) -> String {
     if !exchange.host_calls.is_empty() {
         let _ = writeln!(text, "    calls    {:?}", exchange.host_calls);
     }
+    if let Some(executed) = exchange.guest_instructions {
+        let _ = writeln!(text, "    executed {executed} instructions");
+    }
     text
 }
 

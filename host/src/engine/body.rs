@@ -15,9 +15,7 @@ pub enum BufferType {
     PluginConfiguration,
     /// The body of a callout's response, inside its callback.
     CalloutBody,
-    /// A gRPC message, inside its callback.
-    GrpcMessage,
-    /// A buffer that an HTTP filter never sees filled: data of a connection or of a foreign function.
+    /// A buffer that an HTTP filter never sees filled: data of a connection, of a gRPC message or of a foreign function.
     Empty,
 }
 
@@ -27,9 +25,8 @@ impl BufferType {
         Ok(match number {
             0 => Self::Body(Side::Request),
             1 => Self::Body(Side::Response),
-            2 | 3 | 8 => Self::Empty,
+            2 | 3 | 5 | 8 => Self::Empty,
             4 => Self::CalloutBody,
-            5 => Self::GrpcMessage,
             6 => Self::VmConfiguration,
             7 => Self::PluginConfiguration,
             _ => return Err(Status::BAD_ARGUMENT),
@@ -77,6 +74,11 @@ impl Vm {
         Ok(())
     }
 
+    /// `proxy_get_configuration`, a function of ABI 0.1.0: the plugin's configuration, at any time.
+    pub fn get_configuration(&self) -> Vec<u8> {
+        self.plugin().setup.configuration.clone()
+    }
+
     fn buffer(&mut self, buffer: BufferType) -> Result<&[u8], Status> {
         match buffer {
             BufferType::Body(side) => {
@@ -86,10 +88,8 @@ impl Vm {
             }
             BufferType::VmConfiguration => Ok(&self.plugin().setup.vm_configuration),
             BufferType::PluginConfiguration if self.configuring => Ok(&self.plugin().setup.configuration),
-            BufferType::GrpcMessage => Ok(self.heard().message.as_deref().unwrap_or_default()),
             BufferType::Empty => Ok(&[]),
-            BufferType::CalloutBody => self.heard().response_body().ok_or(Status::NOT_FOUND),
-            BufferType::PluginConfiguration => Err(Status::NOT_FOUND),
+            BufferType::PluginConfiguration | BufferType::CalloutBody => Err(Status::NOT_FOUND),
         }
     }
 }

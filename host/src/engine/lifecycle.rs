@@ -25,6 +25,15 @@ impl Vm {
         Ok(())
     }
 
+    /// `proxy_clear_route_cache`, a function of ABI 0.1.0: unlike the foreign function of that name it looks at the
+    /// effective context.
+    pub fn clear_route_cache(&mut self) -> Result<(), Status> {
+        if let Some(stream) = self.stream() {
+            stream.clear_route();
+        }
+        Ok(())
+    }
+
     /// `proxy_close_stream`: resets the stream.
     pub fn close_stream(&mut self, kind: u32) -> Result<(), Status> {
         if kind > 3 {

@@ -1,18 +1,14 @@
 //! Everything a guest can reach: the state of one VM, and which context is looking at it.
 
-use super::agenda::Agenda;
-use super::calls::Calls;
 use super::guest::Call;
 use super::metrics::{Metric, Metrics};
 use super::reply::Deferred;
 use super::status::Status;
 use super::stream::Stream;
-use crate::exchange::{LogLine, Message, Setup};
-use crate::outside::{Outside, Scripted};
+use crate::exchange::{LogLine, Random, Setup};
 use std::cell::RefCell;
 use std::collections::{BTreeMap, VecDeque};
 use std::rc::Rc;
-use std::time::Duration;
 
 /// Shared between the worker, which enters guests, and the host functions, which a guest calls meanwhile. Neither holds a
 /// borrow while the other runs.
@@ -39,12 +35,6 @@ pub struct Vm {
     pub(super) host_calls: BTreeMap<String, u32>,
     pub(super) callbacks: BTreeMap<String, u32>,
     pub(super) configuring: bool,
-    /// What will happen, and how late it is.
-    pub(super) agenda: Agenda,
-    /// By root context; of one that is not here the timer is off.
-    pub(super) tick_periods: BTreeMap<u32, Duration>,
-    pub(super) calls: Calls,
-    pub(super) outside: Box<dyn Outside>,
     /// The context that was entered, and the one that host calls are for.
     pub(super) current: Option<u32>,
     pub(super) effective: Option<u32>,
@@ -86,12 +76,6 @@ pub(super) struct Context {
 impl Vm {
     /// A VM in which nothing has run yet.
     pub fn new(setup: Setup) -> Self {
-        let outside = Box::new(Scripted::new(setup.clusters.clone()));
-        Self::within(setup, outside)
-    }
-
-    /// [`Vm::new`] in a proxy with these clusters around it, instead of those of `setup`.
-    pub fn within(setup: Setup, outside: Box<dyn Outside>) -> Self {
         let plugin = Plugin { setup: setup.clone(), vm: 0, root: 0 };
         Self {
             setup,
@@ -106,10 +90,6 @@ impl Vm {
             host_calls: BTreeMap::new(),
             callbacks: BTreeMap::new(),
             configuring: false,
-            agenda: Agenda::default(),
-            tick_periods: BTreeMap::new(),
-            calls: Calls::default(),
-            outside,
             current: None,
             effective: None,
             running: 0,
@@ -127,7 +107,7 @@ impl Vm {
     /// While the module initialises, only `proxy_log` may be called (row 2); anything else kills the VM.
     pub fn count_host_call(&mut self, name: &str) -> Result<(), Status> {
         *self.host_calls.entry(name.to_owned()).or_default() += 1;
-        if !self.sandbox().initialised && name != "proxy_log" {
+        if !self.sandbox().initialised && name.starts_with("proxy_") && name != "proxy_log" {
             self.fail(format!("restricted_callback: {name} while the module initialises"));
             return Err(Status::INTERNAL_FAILURE);
         }
@@ -137,6 +117,16 @@ impl Vm {
     /// Marks the VM that runs as failed; the first reason is kept.
     pub fn fail(&mut self, reason: impl Into<String>) {
         self.sandbox().failure.get_or_insert_with(|| reason.into());
+    }
+
+    /// Where the guest's random bytes come from.
+    pub fn random(&self) -> Random {
+        self.plugin().setup.random
+    }
+
+    /// The guest's environment variables.
+    pub fn environment(&self) -> &BTreeMap<String, String> {
+        &self.plugin().setup.environment
     }
 
     /// Why a VM failed, if one did.
@@ -157,11 +147,6 @@ impl Vm {
     /// Host calls since the start or the beginning of the last exchange, by name.
     pub fn host_calls(&self) -> &BTreeMap<String, u32> {
         &self.host_calls
-    }
-
-    /// Takes what has reached other clusters since this was last asked, by cluster and in order.
-    pub fn take_reached(&mut self) -> Vec<(String, Message)> {
-        self.outside.take_reached()
     }
 
     /// `proxy_set_effective_context` (row 8).

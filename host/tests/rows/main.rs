@@ -6,10 +6,8 @@
 
 mod actions;
 mod body;
-mod calls;
 mod end;
 mod failure;
-mod grpc;
 mod guest;
 mod log;
 mod maps;
@@ -20,4 +18,3 @@ mod reply;
 mod rest;
 mod scripted;
 mod start;
-mod timers;

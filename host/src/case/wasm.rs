@@ -1,0 +1,55 @@
+//! Runs every case of every extension on its module, in the embedded host.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use super::extensions::Modules;
+use super::harness::{self, Test};
+use super::{Case, Host, Seen, native};
+use crate::exchange::Random;
+use crate::wasm::{Limits, Module};
+
+/// The `main` of the test that runs the cases of all extensions on their modules.
+///
+/// `extensions` is the folder of extensions; the module of `basic-auth` is `basic_auth.wasm` in the folder `modules`.
+/// Where a module is missing, a line that begins with SKIPPED says so and what to do; where `$CI` or
+/// `$PWKIT_REQUIRE_ENVOY` is set, that is a failure.
+pub fn main(extensions: impl AsRef<Path>, modules: impl AsRef<Path>) -> ExitCode {
+    let loaded = Arc::new(Loaded::default());
+    let modules = Modules::new("embedded host", modules.as_ref());
+    harness::run(modules.tests(extensions.as_ref(), |name, module, case| {
+        let (loaded, module) = (Arc::clone(&loaded), module.to_owned());
+        Test::new(name, move || case.verdict(Host::Wasm, &run(&loaded.get(&module)?, &case)))
+    }))
+}
+
+/// The `main` of a test that runs the cases in `folder` on one module; `plugin` is the name of the plugin in them.
+pub fn module_main(module: impl AsRef<Path>, folder: impl AsRef<Path>, plugin: &str) -> ExitCode {
+    let loaded = Arc::new(Loaded::default());
+    let module = module.as_ref().to_owned();
+    harness::run(harness::tests(folder.as_ref(), plugin, |case| {
+        let (loaded, module) = (Arc::clone(&loaded), module.clone());
+        Test::new(case.test_name(), move || case.verdict(Host::Wasm, &run(&loaded.get(&module)?, &case)))
+    }))
+}
+
+/// Runs a case on a module. Its random bytes are the same each time.
+pub fn run(module: &Module, case: &Case) -> Seen {
+    let mut setup = case.setup().clone();
+    setup.random = Random::Seed(0);
+    native::seen(crate::wasm::Host::start(module, setup), case)
+}
+
+/// Modules by their path. A filter of the command line may leave some without a test, so they are loaded when needed.
+#[derive(Default)]
+struct Loaded(Mutex<BTreeMap<PathBuf, Result<Module, String>>>);
+
+impl Loaded {
+    fn get(&self, path: &Path) -> Result<Module, String> {
+        let mut modules = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let load = || Module::load(path, &Limits::default()).map_err(|error| error.to_string());
+        modules.entry(path.to_owned()).or_insert_with(load).clone()
+    }
+}

@@ -1,0 +1,216 @@
+//! The part of WASI that a proxy offers: time, randomness, environment, and lines for the log (row 54).
+//!
+//! There are no files, no arguments, no sockets. A function that asks for one is there, so that a module which never
+//! calls it loads; it answers with an error number.
+
+use super::instance::State;
+use super::memory::HostCall;
+use crate::engine::Status;
+use wasmtime::{Caller, Linker, Result as Traps};
+
+/// What WASI answers instead of success.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Errno(u32);
+
+impl Errno {
+    const BADF: Self = Self(8);
+    const FAULT: Self = Self(21);
+    const INVAL: Self = Self(28);
+    const IO: Self = Self(29);
+    const NOENT: Self = Self(44);
+    const NOSYS: Self = Self(52);
+    const NOTSUP: Self = Self(58);
+    const NOTCAPABLE: Self = Self(76);
+}
+
+/// A pointer that leaves the memory.
+impl From<Status> for Errno {
+    fn from(_: Status) -> Self {
+        Self::FAULT
+    }
+}
+
+/// `random_get` gives no more at once.
+const MOST_RANDOM: u32 = 64 * 1024;
+
+/// The names under which the same functions are known.
+const MODULES: [&str; 2] = ["wasi_snapshot_preview1", "wasi_unstable"];
+
+/// Everything of WASI that a proxy offers.
+pub(super) fn offer(linker: &mut Linker<State>) -> Traps<()> {
+    for module in MODULES {
+        offered(linker, module)?;
+        unsupported(linker, module)?;
+        linker.func_wrap(module, "proc_exit", |caller: Caller<'_, State>, code: u32| {
+            // It does not return, and what compilers put behind it is a trap.
+            let _ = (caller, code);
+        })?;
+    }
+    Ok(())
+}
+
+macro_rules! wasi_functions {
+    ($(#[$doc:meta])* group $group:ident {
+        $(fn $name:ident($guest:ident $(, $argument:ident: $type:ty)* $(,)?) $body:block)*
+    }) => {
+        $(#[$doc])*
+        fn $group(linker: &mut Linker<State>, module: &str) -> Traps<()> {
+            $(
+                linker.func_wrap(module, stringify!($name), |caller: Caller<'_, State> $(, $argument: $type)*| {
+                    let mut $guest = HostCall::begin(caller, stringify!($name), true)?;
+                    let counted = $guest.count().map_err(|_| Errno::NOTCAPABLE);
+                    let result: Result<(), Errno> = counted.and_then(|()| $body);
+                    $guest.end(result.map_err(|errno| Status(errno.0)))
+                })?;
+            )*
+            Ok(())
+        }
+    };
+}
+
+wasi_functions! {
+    /// What does something.
+    group offered {
+        fn args_get(guest, _arguments: u32, _buffer: u32) {
+            let _ = &mut guest;
+            Ok(())
+        }
+
+        fn args_sizes_get(guest, count: u32, size: u32) {
+            guest.write_word(count, 0)?;
+            Ok(guest.write_word(size, 0)?)
+        }
+
+        fn environ_sizes_get(guest, count: u32, size: u32) {
+            let entries = environment(&mut guest)?;
+            guest.write_size(count, entries.len())?;
+            Ok(guest.write_size(size, entries.iter().map(Vec::len).sum())?)
+        }
+
+        fn environ_get(guest, pointers: u32, buffer: u32) {
+            let (mut pointer, mut place) = (pointers, buffer);
+            for entry in environment(&mut guest)? {
+                guest.write_word(pointer, place)?;
+                guest.write(place, &entry)?;
+                pointer = pointer.wrapping_add(4);
+                place = place.wrapping_add(u32::try_from(entry.len()).map_err(|_| Errno::FAULT)?);
+            }
+            Ok(())
+        }
+
+        fn clock_time_get(guest, clock: u32, _precision: u64, time: u32) {
+            // The wall clock and the monotonic one; a guest cannot tell them apart.
+            if clock > 1 {
+                return Err(Errno::NOTSUP);
+            }
+            let now = guest.ask(|vm, _| Ok(vm.now()))?;
+            Ok(guest.write(time, &now.to_le_bytes())?)
+        }
+
+        fn random_get(guest, buffer: u32, size: u32) {
+            if size > MOST_RANDOM {
+                return Err(Errno::INVAL);
+            }
+            if size == 0 {
+                return Ok(());
+            }
+            let mut bytes = vec![0; size as usize];
+            if !guest.state().random.fill(&mut bytes) {
+                return Err(Errno::IO);
+            }
+            Ok(guest.write(buffer, &bytes)?)
+        }
+
+        fn fd_write(guest, descriptor: u32, pieces: u32, count: u32, written: u32) {
+            if !matches!(descriptor, 1 | 2) {
+                return Err(Errno::BADF);
+            }
+            let size = guest.ask(|vm, bytes| {
+                let mut text = Vec::new();
+                for index in 0..count {
+                    let piece = bytes.get(pieces.wrapping_add(index.wrapping_mul(8)), 8)?;
+                    let (address, size) = piece.split_at(4);
+                    text.extend(bytes.get(word(address), word(size))?);
+                }
+                vm.write_stdio(descriptor, &text)?;
+                Ok(text.len())
+            })?;
+            Ok(guest.write_size(written, size)?)
+        }
+
+        fn fd_fdstat_get(guest, descriptor: u32, place: u32) {
+            if !matches!(descriptor, 1 | 2) {
+                return Err(Errno::BADF);
+            }
+            // Only the right to write. That nothing could be written there is not told.
+            let mut stat = [0; 24];
+            stat[8] = 64;
+            let _ = guest.write(place, &stat);
+            Ok(())
+        }
+    }
+}
+
+/// The environment as `environ_get` gives it: `NAME=value`, and a NUL.
+fn environment(guest: &mut HostCall<'_>) -> Result<Vec<Vec<u8>>, Errno> {
+    let entries = guest.ask(|vm, _| {
+        Ok(vm.environment().iter().map(|(name, value)| format!("{name}={value}\0").into_bytes()).collect())
+    })?;
+    Ok(entries)
+}
+
+fn word(bytes: &[u8]) -> u32 {
+    bytes.iter().rev().fold(0, |word, byte| word << 8 | u32::from(*byte))
+}
+
+/// Declares functions by their parameters; all of them answer one number.
+macro_rules! unsupported {
+    ($($name:ident($($type:ty),*) = $errno:expr;)*) => {
+        /// What only answers.
+        fn unsupported(linker: &mut Linker<State>, module: &str) -> Traps<()> {
+            $(
+                linker.func_wrap(module, stringify!($name), |$(_: $type),*| -> u32 { $errno })?;
+            )*
+            Ok(())
+        }
+    };
+}
+
+unsupported! {
+    clock_res_get(u32, u32) = Errno::NOTSUP.0;
+    fd_advise(u32, u64, u64, u32) = Errno::NOTSUP.0;
+    fd_allocate(u32, u64, u64) = Errno::NOTSUP.0;
+    fd_close(u32) = 0;
+    fd_datasync(u32) = Errno::NOTSUP.0;
+    fd_fdstat_set_flags(u32, u32) = Errno::NOTSUP.0;
+    fd_fdstat_set_rights(u32, u64, u64) = Errno::NOTSUP.0;
+    fd_filestat_get(u32, u32) = Errno::NOTSUP.0;
+    fd_filestat_set_size(u32, u64) = Errno::NOTSUP.0;
+    fd_filestat_set_times(u32, u64, u64, u32) = Errno::NOTSUP.0;
+    fd_pread(u32, u32, u32, u64, u32) = Errno::NOTSUP.0;
+    fd_prestat_dir_name(u32, u32, u32) = Errno::NOTSUP.0;
+    fd_prestat_get(u32, u32) = Errno::BADF.0;
+    fd_pwrite(u32, u32, u32, u64, u32) = Errno::NOTSUP.0;
+    fd_read(u32, u32, u32, u32) = Errno::NOSYS.0;
+    fd_readdir(u32, u32, u32, u64, u32) = Errno::NOTSUP.0;
+    fd_renumber(u32, u32) = Errno::NOTSUP.0;
+    fd_seek(u32, u64, u32, u32) = 0;
+    fd_sync(u32) = Errno::NOTSUP.0;
+    fd_tell(u32, u32) = Errno::NOTSUP.0;
+    path_create_directory(u32, u32, u32) = Errno::NOTSUP.0;
+    path_filestat_get(u32, u32, u32, u32, u32) = Errno::NOTSUP.0;
+    path_filestat_set_times(u32, u32, u32, u32, u64, u64, u32) = Errno::NOTSUP.0;
+    path_link(u32, u32, u32, u32, u32, u32, u32) = Errno::NOTSUP.0;
+    path_open(u32, u32, u32, u32, u32, u64, u64, u32, u32) = Errno::NOENT.0;
+    path_readlink(u32, u32, u32, u32, u32, u32) = Errno::NOTSUP.0;
+    path_remove_directory(u32, u32, u32) = Errno::NOTSUP.0;
+    path_rename(u32, u32, u32, u32, u32, u32) = Errno::NOTSUP.0;
+    path_symlink(u32, u32, u32, u32, u32) = Errno::NOTSUP.0;
+    path_unlink_file(u32, u32, u32) = Errno::NOTSUP.0;
+    poll_oneoff(u32, u32, u32, u32) = Errno::NOTSUP.0;
+    sched_yield() = 0;
+    sock_accept(u32, u32, u32) = Errno::NOTSUP.0;
+    sock_recv(u32, u32, u32, u32, u32, u32) = Errno::NOTSUP.0;
+    sock_send(u32, u32, u32, u32, u32) = Errno::NOTSUP.0;
+    sock_shutdown(u32, u32) = Errno::NOTSUP.0;
+}
