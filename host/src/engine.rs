@@ -20,13 +20,17 @@
 //! - `response.code` and its details are known from the response's headers on, `response.grpc_status` is derived from the
 //!   code if the upstream did not tell it (row 47).
 
+mod agenda;
 mod attributes;
 mod body;
+mod calls;
 mod chain;
 mod clock;
 mod fields;
 mod filter;
+mod grpc;
 mod guest;
+mod happening;
 mod later;
 mod lifecycle;
 mod log;
@@ -38,12 +42,15 @@ mod properties;
 mod reply;
 mod status;
 mod stream;
+mod timers;
 mod value;
 mod vm;
 mod worker;
 
 pub use body::BufferType;
+pub use grpc::GrpcCall;
 pub use guest::{Call, Guest, Side, Trap};
+pub use happening::Errand;
 pub use log::log_prefix;
 pub use maps::MapType;
 pub use metrics::Metric;

@@ -1,5 +1,6 @@
 //! What goes into a test and what comes out of it, whichever host runs it: plain data, no behaviour of a proxy.
 
+use crate::outside::Cluster;
 use std::collections::BTreeMap;
 
 /// An ordered list of header fields: names in lower case, values as bytes, repeated names kept.
@@ -146,6 +147,8 @@ pub struct Setup {
     pub environment: BTreeMap<String, String>,
     /// What client and upstream speak.
     pub protocol: Protocol,
+    /// The clusters that a plugin can call, by name.
+    pub clusters: BTreeMap<String, Cluster>,
 }
 
 impl Default for Setup {
@@ -168,6 +171,7 @@ impl Default for Setup {
             random: Random::Real,
             environment: BTreeMap::new(),
             protocol: Protocol::Http1,
+            clusters: BTreeMap::new(),
         }
     }
 }
@@ -185,10 +189,10 @@ pub enum Protocol {
 /// The clock of a host.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Clock {
-    /// The machine's wall clock.
+    /// The machine's wall clock, ahead by the time that only passed for the plugin: until timers and answers were due.
     #[default]
     Real,
-    /// Always this time, in nanoseconds since 1970.
+    /// Starts at this time, in nanoseconds since 1970, and moves only when something is due.
     Fixed(u64),
 }
 
@@ -237,6 +241,8 @@ pub struct Exchange {
     pub reset: bool,
     /// What reached the upstream; `None` when nothing did.
     pub upstream: Option<Message>,
+    /// What the plugin sent to other clusters meanwhile, by cluster and in order.
+    pub callouts: Vec<(String, Message)>,
     /// The response code details (`%RESPONSE_CODE_DETAILS%`).
     pub details: String,
     /// Filter state at the end of the stream, by its full name (`wasm.…`).

@@ -7,5 +7,6 @@ pub mod exchange;
 pub mod http1;
 pub mod module;
 pub mod native;
+pub mod outside;
 pub mod vm_thread;
 pub mod wasm;

@@ -1,10 +1,11 @@
 //! A VM on a thread of its own, whichever back end runs its guest: work is sent to it, and what was seen comes back.
 
-use crate::engine::{Guest, Metric, Refusal, Shared, Vm, Worker};
+use crate::engine::{Errand, Guest, Metric, Refusal, Shared, Vm, Worker};
 use crate::exchange::{Exchange, LogLine, Message, Setup};
 use std::collections::BTreeMap;
 use std::sync::mpsc::{Sender, channel};
 use std::thread::{Builder, JoinHandle};
+use std::time::Duration;
 use std::{fmt, panic, thread};
 
 /// Room for the guest's own stack (see `wasm::compile`), and for the host functions that it calls at its deepest.
@@ -79,6 +80,21 @@ impl<G: Guest + 'static> Host<G> {
     pub fn exchange(&self, request: Message, upstream: &Message) -> Exchange {
         let upstream = upstream.clone();
         self.ask(move |worker| worker.exchange(request, &upstream))
+    }
+
+    /// The same, with all that can go wrong around the request.
+    pub fn run(&self, errand: Errand) -> Exchange {
+        self.ask(move |worker| worker.run(errand))
+    }
+
+    /// Lets time pass, with all that timers and answers bring meanwhile.
+    pub fn pass(&self, time: Duration) {
+        self.ask(move |worker| worker.pass(time));
+    }
+
+    /// What the plugin has sent to other clusters while no request was there to show it, by cluster and in order.
+    pub fn take_reached(&self) -> Vec<(String, Message)> {
+        self.ask(|worker| worker.vm().borrow_mut().take_reached())
     }
 
     /// Everything logged so far, configuration included.

@@ -15,7 +15,9 @@ pub enum BufferType {
     PluginConfiguration,
     /// The body of a callout's response, inside its callback.
     CalloutBody,
-    /// A buffer that an HTTP filter never sees filled: data of a connection, of a gRPC message or of a foreign function.
+    /// A gRPC message, inside its callback.
+    GrpcMessage,
+    /// A buffer that an HTTP filter never sees filled: data of a connection or of a foreign function.
     Empty,
 }
 
@@ -25,8 +27,9 @@ impl BufferType {
         Ok(match number {
             0 => Self::Body(Side::Request),
             1 => Self::Body(Side::Response),
-            2 | 3 | 5 | 8 => Self::Empty,
+            2 | 3 | 8 => Self::Empty,
             4 => Self::CalloutBody,
+            5 => Self::GrpcMessage,
             6 => Self::VmConfiguration,
             7 => Self::PluginConfiguration,
             _ => return Err(Status::BAD_ARGUMENT),
@@ -88,8 +91,10 @@ impl Vm {
             }
             BufferType::VmConfiguration => Ok(&self.plugin().setup.vm_configuration),
             BufferType::PluginConfiguration if self.configuring => Ok(&self.plugin().setup.configuration),
+            BufferType::GrpcMessage => Ok(self.heard().message.as_deref().unwrap_or_default()),
             BufferType::Empty => Ok(&[]),
-            BufferType::PluginConfiguration | BufferType::CalloutBody => Err(Status::NOT_FOUND),
+            BufferType::CalloutBody => self.heard().response_body().ok_or(Status::NOT_FOUND),
+            BufferType::PluginConfiguration => Err(Status::NOT_FOUND),
         }
     }
 }

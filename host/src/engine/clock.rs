@@ -7,13 +7,14 @@ use std::time::{SystemTime, UNIX_EPOCH};
 impl Vm {
     /// `proxy_get_current_time_nanoseconds`.
     pub fn now(&self) -> u64 {
-        match self.setup.clock {
-            Clock::Fixed(nanoseconds) => nanoseconds,
+        let start = match self.setup.clock {
+            Clock::Fixed(start) => start,
             Clock::Real => {
                 let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
                 u64::try_from(since.as_nanos()).unwrap_or(u64::MAX)
             }
-        }
+        };
+        start.saturating_add(u64::try_from(self.agenda.passed().as_nanos()).unwrap_or(u64::MAX))
     }
 }
 

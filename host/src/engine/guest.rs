@@ -81,6 +81,60 @@ pub enum Call {
         /// Number of fields.
         count: u32,
     },
+    /// `proxy_on_tick`.
+    Tick {
+        /// The root context.
+        context: u32,
+    },
+    /// `proxy_on_http_call_response`.
+    HttpCallResponse {
+        /// The root context.
+        context: u32,
+        /// What the call was given.
+        id: u32,
+        /// Number of header fields; 0 when there is no response.
+        headers: u32,
+        /// Bytes of the body.
+        body_size: u32,
+        /// Number of trailer fields.
+        trailers: u32,
+    },
+    /// `proxy_on_grpc_receive_initial_metadata`.
+    GrpcInitialMetadata {
+        /// The root context.
+        context: u32,
+        /// What the stream was given.
+        id: u32,
+        /// Number of fields.
+        count: u32,
+    },
+    /// `proxy_on_grpc_receive`.
+    GrpcReceive {
+        /// The root context.
+        context: u32,
+        /// What the call or stream was given.
+        id: u32,
+        /// Bytes of the message.
+        size: u32,
+    },
+    /// `proxy_on_grpc_receive_trailing_metadata`.
+    GrpcTrailingMetadata {
+        /// The root context.
+        context: u32,
+        /// What the stream was given.
+        id: u32,
+        /// Number of fields.
+        count: u32,
+    },
+    /// `proxy_on_grpc_close`.
+    GrpcClose {
+        /// The root context.
+        context: u32,
+        /// What the call or stream was given.
+        id: u32,
+        /// The gRPC status.
+        status: u32,
+    },
     /// `proxy_on_log`.
     Log {
         /// The stream context.
@@ -120,6 +174,12 @@ impl Call {
             Self::Body { side: Side::Response, .. } => "proxy_on_response_body",
             Self::Trailers { side: Side::Request, .. } => "proxy_on_request_trailers",
             Self::Trailers { side: Side::Response, .. } => "proxy_on_response_trailers",
+            Self::Tick { .. } => "proxy_on_tick",
+            Self::HttpCallResponse { .. } => "proxy_on_http_call_response",
+            Self::GrpcInitialMetadata { .. } => "proxy_on_grpc_receive_initial_metadata",
+            Self::GrpcReceive { .. } => "proxy_on_grpc_receive",
+            Self::GrpcTrailingMetadata { .. } => "proxy_on_grpc_receive_trailing_metadata",
+            Self::GrpcClose { .. } => "proxy_on_grpc_close",
             Self::Log { .. } => "proxy_on_log",
             Self::Done { .. } => "proxy_on_done",
             Self::Delete { .. } => "proxy_on_delete",
@@ -149,6 +209,12 @@ impl Call {
             | Self::Headers { context, .. }
             | Self::Body { context, .. }
             | Self::Trailers { context, .. }
+            | Self::Tick { context }
+            | Self::HttpCallResponse { context, .. }
+            | Self::GrpcInitialMetadata { context, .. }
+            | Self::GrpcReceive { context, .. }
+            | Self::GrpcTrailingMetadata { context, .. }
+            | Self::GrpcClose { context, .. }
             | Self::Log { context }
             | Self::Done { context }
             | Self::Delete { context } => context,

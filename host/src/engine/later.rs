@@ -1,14 +1,9 @@
-//! Host functions that answer, but are not modelled yet: callouts, shared data, queues, timers, foreign functions.
+//! Host functions that answer, but are not modelled yet: shared data, queues, foreign functions.
 
 use super::status::Status;
 use super::vm::Vm;
 
 impl Vm {
-    /// `proxy_set_tick_period_milliseconds`.
-    pub fn set_tick_period(&mut self, _milliseconds: u32) -> Result<(), Status> {
-        Err(Status::UNIMPLEMENTED)
-    }
-
     /// `proxy_get_shared_data`: value and version.
     pub fn get_shared_data(&mut self, _key: &[u8]) -> Result<(Vec<u8>, u32), Status> {
         Err(Status::NOT_FOUND)
@@ -37,26 +32,6 @@ impl Vm {
     /// `proxy_enqueue_shared_queue`.
     pub fn enqueue_shared_queue(&mut self, _queue: u32, _value: &[u8]) -> Result<(), Status> {
         Err(Status::NOT_FOUND)
-    }
-
-    /// `proxy_http_call`, `proxy_grpc_call` and `proxy_grpc_stream`.
-    pub fn callout(&mut self) -> Result<(), Status> {
-        Err(Status::UNIMPLEMENTED)
-    }
-
-    /// `proxy_grpc_send`: only the id of a stream may be given, and there is none.
-    pub fn grpc_send(&mut self, _id: u32) -> Result<(), Status> {
-        Err(Status::NOT_FOUND)
-    }
-
-    /// `proxy_grpc_cancel` and `proxy_grpc_close`.
-    pub fn grpc_end(&mut self, _id: u32) -> Result<(), Status> {
-        Err(Status::NOT_FOUND)
-    }
-
-    /// `proxy_get_status`: the status of the last callout; there is none.
-    pub fn get_status(&self) -> (u32, Vec<u8>) {
-        (0, Vec::new())
     }
 
     /// `proxy_call_foreign_function`.

@@ -92,6 +92,9 @@ impl Vm {
     }
 
     fn readable(&mut self, map: MapType) -> Option<&Headers> {
+        if let MapType::Callout(number) = map {
+            return self.heard().map(number);
+        }
         let stream = self.stream()?;
         let logging = stream.seat().logging;
         match map {

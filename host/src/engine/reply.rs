@@ -30,6 +30,8 @@ pub(super) enum Deferred {
     /// A direction goes on at this seat.
     Resume(u32, usize, Side),
     Reset(u32),
+    /// A gRPC call of a root context has failed on the spot: its id, and a text.
+    GrpcClose(u32, u32, &'static str),
 }
 
 impl Vm {
@@ -53,6 +55,7 @@ impl<G: Guest> Worker<G> {
                 Some(Deferred::Reply(id, reply)) => self.local_reply(id, reply),
                 Some(Deferred::Resume(id, seat, side)) => self.resume(id, seat, side),
                 Some(Deferred::Reset(id)) => self.reset(id),
+                Some(Deferred::GrpcClose(root, id, text)) => self.grpc_refused(root, id, text),
                 None => return,
             }
         }

@@ -1,14 +1,18 @@
 //! Everything a guest can reach: the state of one VM, and which context is looking at it.
 
+use super::agenda::Agenda;
+use super::calls::Calls;
 use super::guest::Call;
 use super::metrics::{Metric, Metrics};
 use super::reply::Deferred;
 use super::status::Status;
 use super::stream::Stream;
-use crate::exchange::{LogLine, Random, Setup};
+use crate::exchange::{LogLine, Message, Random, Setup};
+use crate::outside::{Outside, Scripted};
 use std::cell::RefCell;
 use std::collections::{BTreeMap, VecDeque};
 use std::rc::Rc;
+use std::time::Duration;
 
 /// Shared between the worker, which enters guests, and the host functions, which a guest calls meanwhile. Neither holds a
 /// borrow while the other runs.
@@ -35,6 +39,12 @@ pub struct Vm {
     pub(super) host_calls: BTreeMap<String, u32>,
     pub(super) callbacks: BTreeMap<String, u32>,
     pub(super) configuring: bool,
+    /// What will happen, and how late it is.
+    pub(super) agenda: Agenda,
+    /// By root context; of one that is not here the timer is off.
+    pub(super) tick_periods: BTreeMap<u32, Duration>,
+    pub(super) calls: Calls,
+    pub(super) outside: Box<dyn Outside>,
     /// The context that was entered, and the one that host calls are for.
     pub(super) current: Option<u32>,
     pub(super) effective: Option<u32>,
@@ -76,6 +86,12 @@ pub(super) struct Context {
 impl Vm {
     /// A VM in which nothing has run yet.
     pub fn new(setup: Setup) -> Self {
+        let outside = Box::new(Scripted::new(setup.clusters.clone()));
+        Self::within(setup, outside)
+    }
+
+    /// [`Vm::new`] in a proxy with these clusters around it, instead of those of `setup`.
+    pub fn within(setup: Setup, outside: Box<dyn Outside>) -> Self {
         let plugin = Plugin { setup: setup.clone(), vm: 0, root: 0 };
         Self {
             setup,
@@ -90,6 +106,10 @@ impl Vm {
             host_calls: BTreeMap::new(),
             callbacks: BTreeMap::new(),
             configuring: false,
+            agenda: Agenda::default(),
+            tick_periods: BTreeMap::new(),
+            calls: Calls::default(),
+            outside,
             current: None,
             effective: None,
             running: 0,
@@ -147,6 +167,11 @@ impl Vm {
     /// Host calls since the start or the beginning of the last exchange, by name.
     pub fn host_calls(&self) -> &BTreeMap<String, u32> {
         &self.host_calls
+    }
+
+    /// Takes what has reached other clusters since this was last asked, by cluster and in order.
+    pub fn take_reached(&mut self) -> Vec<(String, Message)> {
+        self.outside.take_reached()
     }
 
     /// `proxy_set_effective_context` (row 8).

@@ -83,23 +83,6 @@ impl<G: Guest> Worker<G> {
         accepted?.then_some(()).ok_or(Refusal::Configure)
     }
 
-    /// Runs one request to its end. The upstream answers `upstream` if the whole request reaches it; a client whose
-    /// request is held back for ever goes away.
-    pub fn exchange(&mut self, request: Message, upstream: &Message) -> Exchange {
-        let first_line = self.prepare();
-        let id = self.open();
-        self.send(id, Side::Request, request);
-        if self.with(id, |stream| stream.upstream_complete && !stream.over()) == Some(true) {
-            self.with(id, |stream| {
-                stream.details = Some("via_upstream".into());
-                stream.answered = true;
-            });
-            self.send(id, Side::Response, upstream.clone());
-        }
-        self.close(id);
-        self.report(id, first_line)
-    }
-
     /// The VM this worker drives.
     pub fn vm(&self) -> &Shared {
         &self.vm
@@ -165,7 +148,7 @@ impl<G: Guest> Worker<G> {
     }
 
     /// Resets what is counted per exchange; tells where its log begins.
-    fn prepare(&mut self) -> usize {
+    pub(super) fn prepare(&mut self) -> usize {
         self.instructions_before = self.instructions().unwrap_or_default();
         let mut vm = self.vm.borrow_mut();
         vm.host_calls.clear();
@@ -265,7 +248,7 @@ impl<G: Guest> Worker<G> {
         self.guests.iter().map(Guest::instructions).sum()
     }
 
-    fn report(&mut self, id: u32, first_line: usize) -> Exchange {
+    pub(super) fn report(&mut self, id: u32, first_line: usize) -> Exchange {
         let executed = self.instructions().map(|now| now - self.instructions_before);
         let mut vm = self.vm.borrow_mut();
         let stream = vm.streams.remove(&id).unwrap_or_default();
@@ -274,6 +257,7 @@ impl<G: Guest> Worker<G> {
             client: stream.client,
             reset: stream.reset,
             upstream: stream.upstream,
+            callouts: vm.outside.take_reached(),
             details: stream.details.unwrap_or_default(),
             filter_state: stream.filter_state,
             log,

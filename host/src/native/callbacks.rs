@@ -57,6 +57,49 @@ unsafe fn enter(call: &Call) -> u32 {
                 proxy_on_delete(context);
                 0
             }
+            _ => {
+                tell(call);
+                0
+            }
+        }
+    }
+}
+
+/// Callbacks of a root context that return nothing.
+unsafe fn tell(call: &Call) {
+    // SAFETY: as the caller's.
+    unsafe {
+        match *call {
+            Call::Tick { context } => {
+                proxy_on_tick(context);
+            }
+            Call::HttpCallResponse { context, id, headers, body_size, trailers } => {
+                let [headers, body_size, trailers] =
+                    [headers, body_size, trailers].map(|count| count as usize);
+                proxy_on_http_call_response(context, id, headers, body_size, trailers);
+            }
+            Call::GrpcInitialMetadata { context, id, count } => {
+                proxy_on_grpc_receive_initial_metadata(context, id, count);
+            }
+            Call::GrpcReceive { context, id, size } => {
+                proxy_on_grpc_receive(context, id, size as usize);
+            }
+            Call::GrpcTrailingMetadata { context, id, count } => {
+                proxy_on_grpc_receive_trailing_metadata(context, id, count);
+            }
+            Call::GrpcClose { context, id, status } => {
+                proxy_on_grpc_close(context, id, status);
+            }
+            // Entered above; named, so that no new callback is forgotten.
+            Call::ContextCreate { .. }
+            | Call::VmStart { .. }
+            | Call::Configure { .. }
+            | Call::Headers { .. }
+            | Call::Body { .. }
+            | Call::Trailers { .. }
+            | Call::Log { .. }
+            | Call::Done { .. }
+            | Call::Delete { .. } => {}
         }
     }
 }
@@ -72,6 +115,12 @@ unsafe extern "C" {
     fn proxy_on_response_headers(context: u32, count: usize, end_of_stream: bool) -> u32;
     fn proxy_on_response_body(context: u32, size: usize, end_of_stream: bool) -> u32;
     fn proxy_on_response_trailers(context: u32, count: usize) -> u32;
+    fn proxy_on_tick(context: u32);
+    fn proxy_on_http_call_response(context: u32, id: u32, headers: usize, body_size: usize, trailers: usize);
+    fn proxy_on_grpc_receive_initial_metadata(context: u32, id: u32, count: u32);
+    fn proxy_on_grpc_receive(context: u32, id: u32, size: usize);
+    fn proxy_on_grpc_receive_trailing_metadata(context: u32, id: u32, count: u32);
+    fn proxy_on_grpc_close(context: u32, id: u32, status: u32);
     fn proxy_on_log(context: u32);
     fn proxy_on_done(context: u32) -> bool;
     fn proxy_on_delete(context: u32);

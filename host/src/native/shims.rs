@@ -9,7 +9,8 @@
 
 use super::VM;
 use super::memory::{give, read, write};
-use crate::engine::{BufferType, LocalReply, MapType, Status, Vm, decode_pairs, encode_pairs};
+use crate::engine::{BufferType, GrpcCall, LocalReply, MapType, Status, Vm, decode_pairs, encode_pairs};
+use crate::exchange::Message;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 /// The status that means success.
@@ -328,61 +329,81 @@ host_functions! {
 // Callouts.
 host_functions! {
     fn proxy_http_call(
-        _upstream: *const u8,
-        _upstream_size: usize,
-        _headers: *const u8,
-        _headers_size: usize,
-        _body: *const u8,
-        _body_size: usize,
-        _trailers: *const u8,
-        _trailers_size: usize,
-        _timeout: u32,
-        _token: *mut u32,
+        cluster: *const u8,
+        cluster_size: usize,
+        headers: *const u8,
+        headers_size: usize,
+        body: *const u8,
+        body_size: usize,
+        trailers: *const u8,
+        trailers_size: usize,
+        timeout: u32,
+        id: *mut u32,
     ) {
-        status(ask("proxy_http_call", |vm| vm.callout()))
+        let request = Message {
+            headers: decode_pairs(read(headers, headers_size)),
+            body: vec![read(body, body_size).to_vec()],
+            trailers: decode_pairs(read(trailers, trailers_size)),
+        };
+        let called = ask("proxy_http_call", |vm| vm.http_call(read(cluster, cluster_size), request, timeout));
+        reply(called, |called| write(id, called))
     }
 
     fn proxy_grpc_call(
-        _upstream: *const u8,
-        _upstream_size: usize,
-        _service: *const u8,
-        _service_size: usize,
-        _method: *const u8,
-        _method_size: usize,
-        _metadata: *const u8,
-        _metadata_size: usize,
-        _message: *const u8,
-        _message_size: usize,
-        _timeout: u32,
-        _id: *mut u32,
+        upstream: *const u8,
+        upstream_size: usize,
+        service: *const u8,
+        service_size: usize,
+        method: *const u8,
+        method_size: usize,
+        metadata: *const u8,
+        metadata_size: usize,
+        message: *const u8,
+        message_size: usize,
+        timeout: u32,
+        id: *mut u32,
     ) {
-        status(ask("proxy_grpc_call", |vm| vm.callout()))
+        let call = GrpcCall {
+            upstream: read(upstream, upstream_size),
+            service: read(service, service_size),
+            method: read(method, method_size),
+            metadata: decode_pairs(read(metadata, metadata_size)),
+        };
+        let called =
+            ask("proxy_grpc_call", |vm| vm.grpc_call(call, read(message, message_size), timeout));
+        reply(called, |called| write(id, called))
     }
 
     fn proxy_grpc_stream(
-        _upstream: *const u8,
-        _upstream_size: usize,
-        _service: *const u8,
-        _service_size: usize,
-        _method: *const u8,
-        _method_size: usize,
-        _metadata: *const u8,
-        _metadata_size: usize,
-        _id: *mut u32,
+        upstream: *const u8,
+        upstream_size: usize,
+        service: *const u8,
+        service_size: usize,
+        method: *const u8,
+        method_size: usize,
+        metadata: *const u8,
+        metadata_size: usize,
+        id: *mut u32,
     ) {
-        status(ask("proxy_grpc_stream", |vm| vm.callout()))
+        let call = GrpcCall {
+            upstream: read(upstream, upstream_size),
+            service: read(service, service_size),
+            method: read(method, method_size),
+            metadata: decode_pairs(read(metadata, metadata_size)),
+        };
+        reply(ask("proxy_grpc_stream", |vm| vm.grpc_stream(call)), |opened| write(id, opened))
     }
 
-    fn proxy_grpc_send(id: u32, _message: *const u8, _message_size: usize, _end_of_stream: bool) {
-        status(ask("proxy_grpc_send", |vm| vm.grpc_send(id)))
+    fn proxy_grpc_send(id: u32, message: *const u8, message_size: usize, end_of_stream: bool) {
+        status(ask("proxy_grpc_send", |vm| vm.grpc_send(id, read(message, message_size), end_of_stream)))
     }
 
     fn proxy_grpc_cancel(id: u32) {
-        status(ask("proxy_grpc_cancel", |vm| vm.grpc_end(id)))
+        status(ask("proxy_grpc_cancel", |vm| vm.grpc_cancel(id)))
     }
 
     fn proxy_grpc_close(id: u32) {
-        status(ask("proxy_grpc_close", |vm| vm.grpc_end(id)))
+        status(ask("proxy_grpc_close", |vm| vm.grpc_close(id)))
     }
 }
 

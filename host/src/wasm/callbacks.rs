@@ -99,7 +99,17 @@ pub(super) fn arguments(call: &Call, abi: AbiVersion) -> Vec<Val> {
         Call::Headers { context, count, end_of_stream, .. } => vec![context, count, end_of_stream.into()],
         Call::Body { context, size, end_of_stream, .. } => vec![context, size, end_of_stream.into()],
         Call::Trailers { context, count, .. } => vec![context, count],
-        Call::Log { context } | Call::Done { context } | Call::Delete { context } => vec![context],
+        Call::HttpCallResponse { context, id, headers, body_size, trailers } => {
+            vec![context, id, headers, body_size, trailers]
+        }
+        Call::GrpcInitialMetadata { context, id, count }
+        | Call::GrpcTrailingMetadata { context, id, count } => vec![context, id, count],
+        Call::GrpcReceive { context, id, size } => vec![context, id, size],
+        Call::GrpcClose { context, id, status } => vec![context, id, status],
+        Call::Tick { context }
+        | Call::Log { context }
+        | Call::Done { context }
+        | Call::Delete { context } => vec![context],
     };
     words.into_iter().map(|word| Val::I32(word.cast_signed())).collect()
 }

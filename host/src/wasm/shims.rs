@@ -5,8 +5,8 @@
 
 use super::instance::State;
 use super::memory::HostCall;
-use crate::engine::{BufferType, LocalReply, MapType, Status, Vm, encode_pairs};
-use crate::exchange::Level;
+use crate::engine::{BufferType, GrpcCall, LocalReply, MapType, Status, Vm, encode_pairs};
+use crate::exchange::{Level, Message};
 use crate::module::AbiVersion;
 use wasmtime::{Caller, Linker, Result as Traps};
 
@@ -301,26 +301,28 @@ host_functions! {
 
         fn proxy_http_call(
             guest,
-            upstream: u32,
-            upstream_size: u32,
+            cluster: u32,
+            cluster_size: u32,
             headers: u32,
             headers_size: u32,
             body: u32,
             body_size: u32,
             trailers: u32,
             trailers_size: u32,
-            _timeout: u32,
-            token: u32,
+            timeout: u32,
+            id: u32,
         ) {
-            guest.ask(|_, bytes| {
-                bytes.get(upstream, upstream_size)?;
-                bytes.get(body, body_size)?;
-                bytes.pairs(headers, headers_size)?;
-                bytes.pairs(trailers, trailers_size).map(drop)
+            let (cluster, request) = guest.ask(|_, bytes| {
+                let cluster = bytes.get(cluster, cluster_size)?.to_vec();
+                let body = vec![bytes.get(body, body_size)?.to_vec()];
+                let headers = bytes.pairs(headers, headers_size)?;
+                let trailers = bytes.pairs(trailers, trailers_size)?;
+                Ok((cluster, Message { headers, body, trailers }))
             })?;
             // Written before the call is made: an answer that could not be matched must not come.
-            guest.write_word(token, 0)?;
-            guest.ask(|vm, _| vm.callout())
+            guest.write_word(id, 0)?;
+            let called = guest.ask(|vm, _| vm.http_call(&cluster, request, timeout))?;
+            guest.write_word(id, called)
         }
 
         fn proxy_grpc_call(
@@ -335,17 +337,19 @@ host_functions! {
             metadata_size: u32,
             message: u32,
             message_size: u32,
-            _timeout: u32,
-            _id: u32,
+            timeout: u32,
+            id: u32,
         ) {
-            guest.ask(|vm, bytes| {
-                bytes.get(upstream, upstream_size)?;
-                bytes.get(service, service_size)?;
-                bytes.get(method, method_size)?;
-                bytes.pairs(metadata, metadata_size)?;
-                bytes.get(message, message_size)?;
-                vm.callout()
-            })
+            let called = guest.ask(|vm, bytes| {
+                let call = GrpcCall {
+                    upstream: bytes.get(upstream, upstream_size)?,
+                    service: bytes.get(service, service_size)?,
+                    method: bytes.get(method, method_size)?,
+                    metadata: bytes.pairs(metadata, metadata_size)?,
+                };
+                vm.grpc_call(call, bytes.get(message, message_size)?, timeout)
+            })?;
+            guest.write_word(id, called)
         }
 
         fn proxy_grpc_stream(
@@ -358,30 +362,29 @@ host_functions! {
             method_size: u32,
             metadata: u32,
             metadata_size: u32,
-            _id: u32,
+            id: u32,
         ) {
-            guest.ask(|vm, bytes| {
-                bytes.get(upstream, upstream_size)?;
-                bytes.get(service, service_size)?;
-                bytes.get(method, method_size)?;
-                bytes.pairs(metadata, metadata_size)?;
-                vm.callout()
-            })
+            let opened = guest.ask(|vm, bytes| {
+                vm.grpc_stream(GrpcCall {
+                    upstream: bytes.get(upstream, upstream_size)?,
+                    service: bytes.get(service, service_size)?,
+                    method: bytes.get(method, method_size)?,
+                    metadata: bytes.pairs(metadata, metadata_size)?,
+                })
+            })?;
+            guest.write_word(id, opened)
         }
 
-        fn proxy_grpc_send(guest, id: u32, message: u32, message_size: u32, _end_of_stream: u32) {
-            guest.ask(|vm, bytes| {
-                bytes.get(message, message_size)?;
-                vm.grpc_send(id)
-            })
+        fn proxy_grpc_send(guest, id: u32, message: u32, message_size: u32, end_of_stream: u32) {
+            guest.ask(|vm, bytes| vm.grpc_send(id, bytes.get(message, message_size)?, end_of_stream != 0))
         }
 
         fn proxy_grpc_cancel(guest, id: u32) {
-            guest.ask(|vm, _| vm.grpc_end(id))
+            guest.ask(|vm, _| vm.grpc_cancel(id))
         }
 
         fn proxy_grpc_close(guest, id: u32) {
-            guest.ask(|vm, _| vm.grpc_end(id))
+            guest.ask(|vm, _| vm.grpc_close(id))
         }
     }
 

@@ -39,6 +39,8 @@ pub(crate) struct Guest {
     response_headers: Option<Hook>,
     response_body: Option<Hook>,
     response_trailers: Option<Hook>,
+    answer: Option<Hook>,
+    tick: Option<Hook>,
     log: Option<Hook>,
     done: Option<Hook>,
     delete: Option<Hook>,
@@ -60,7 +62,7 @@ impl Guest {
         on_request_headers sets request_headers, on_request_body sets request_body,
         on_request_trailers sets request_trailers, on_response_headers sets response_headers,
         on_response_body sets response_body, on_response_trailers sets response_trailers,
-        on_log sets log, on_done sets done, on_delete sets delete,
+        on_answer sets answer, on_tick sets tick, on_log sets log, on_done sets done, on_delete sets delete,
     }
 
     /// Starts a VM with this guest.
@@ -123,7 +125,11 @@ struct Root {
     context: u32,
 }
 
-impl Context for Root {}
+impl Context for Root {
+    fn on_http_call_response(&mut self, id: u32, _: usize, size: usize, _: usize) {
+        run(|guest| &guest.answer, id, size, true);
+    }
+}
 
 impl RootContext for Root {
     fn on_vm_start(&mut self, size: usize) -> bool {
@@ -132,6 +138,10 @@ impl RootContext for Root {
 
     fn on_configure(&mut self, size: usize) -> bool {
         run(|guest| &guest.configure, self.context, size, false) == Action::Continue
+    }
+
+    fn on_tick(&mut self) {
+        run(|guest| &guest.tick, self.context, 0, false);
     }
 
     fn get_type(&self) -> Option<ContextType> {
@@ -157,6 +167,10 @@ impl Drop for Stream {
 impl Context for Stream {
     fn on_done(&mut self) -> bool {
         run(|guest| &guest.done, self.context, 0, false) == Action::Continue
+    }
+
+    fn on_http_call_response(&mut self, id: u32, _: usize, size: usize, _: usize) {
+        run(|guest| &guest.answer, id, size, false);
     }
 }
 

@@ -6,8 +6,10 @@
 
 mod actions;
 mod body;
+mod calls;
 mod end;
 mod failure;
+mod grpc;
 mod guest;
 mod log;
 mod maps;
@@ -18,3 +20,4 @@ mod reply;
 mod rest;
 mod scripted;
 mod start;
+mod timers;

@@ -2,6 +2,7 @@
 
 use proxy_wasm_kit_host::engine::{Call, Guest, Trap, Vm, Worker};
 use proxy_wasm_kit_host::exchange::{Exchange, Message, Setup};
+use proxy_wasm_kit_host::outside::{Answer, Cluster};
 use std::cell::RefCell;
 use std::rc::Rc;
 
@@ -43,6 +44,37 @@ pub(crate) fn run(
     let seen = worker.exchange(request, upstream);
     (seen, calls.take())
 }
+
+/// A worker whose guest calls host functions by itself: `script` gets the VM. What it says is in the log.
+pub(crate) fn worker(
+    setup: Setup,
+    mut script: impl FnMut(&Call, &mut Vm) -> u32 + 'static,
+) -> Worker<impl Guest> {
+    let vm = Vm::shared(setup);
+    let own = Rc::clone(&vm);
+    let script = move |call: &Call| script(call, &mut own.borrow_mut());
+    let guest = Scripted { script: Box::new(script), calls: Rc::default() };
+    let mut worker = Worker::new(vm, guest);
+    worker.start().unwrap();
+    worker
+}
+
+/// A plain test with clusters around it.
+pub(crate) fn around(clusters: &[(&str, Vec<Answer>)]) -> Setup {
+    let cluster =
+        |(name, answers): &(&str, Vec<Answer>)| ((*name).to_owned(), Cluster { answers: answers.clone() });
+    Setup { clusters: clusters.iter().map(cluster).collect(), ..crate::guest::plain() }
+}
+
+/// Says something in the log of a VM.
+macro_rules! say {
+    ($vm:expr, $text:expr $(,)?) => {{
+        let text = format!("{:?}", $text).replace("\\\"", "\"");
+        let text = text.strip_prefix('"').and_then(|text| text.strip_suffix('"')).unwrap_or(&text);
+        $vm.log(2, text.as_bytes()).unwrap();
+    }};
+}
+pub(crate) use say;
 
 /// A request with two pieces of body and with trailers.
 pub(crate) fn long_request() -> Message {

@@ -1,0 +1,106 @@
+//! What happens between two callbacks of a stream: answers arrive, timers run out, the upstream answers.
+//!
+//! The engine never waits. It takes what is due next from the agenda, and the clock stands at that time. An exchange is over
+//! when its stream is, or when nothing is left that could move it: then its client goes away.
+
+use super::agenda::Event;
+use super::guest::{Guest, Side};
+use super::worker::Worker;
+use crate::exchange::{Exchange, Message};
+use crate::outside::{Answer, Fault};
+use std::time::Duration;
+
+/// So long a client waits for the end of its response. Longer than any timeout of a test, and not so long that a timer
+/// of a millisecond would make a test slow.
+const PATIENCE: Duration = Duration::from_secs(60);
+/// More than this happens at one point of time only when a plugin answers every answer by a further call.
+const MOST_AT_ONCE: usize = 10_000;
+
+/// A request, and what is around it.
+#[derive(Clone, Debug)]
+pub struct Errand {
+    /// What the client sends.
+    pub request: Message,
+    /// What the upstream answers if the whole request reaches it.
+    pub upstream: Answer,
+    /// How long the client waits for the whole response.
+    pub patience: Option<Duration>,
+}
+
+impl<G: Guest> Worker<G> {
+    /// Runs one request to its end. The upstream answers `upstream` if the whole request reaches it; a client whose
+    /// request is held back for ever goes away.
+    pub fn exchange(&mut self, request: Message, upstream: &Message) -> Exchange {
+        self.run(Errand { request, upstream: upstream.clone().into(), patience: None })
+    }
+
+    /// The same, with all that can go wrong around it.
+    pub fn run(&mut self, errand: Errand) -> Exchange {
+        let first_line = self.prepare();
+        let id = self.open();
+        let limit = self.passed().saturating_add(errand.patience.unwrap_or(PATIENCE));
+        self.send(id, Side::Request, errand.request);
+        let mut upstream = Some(errand.upstream);
+        loop {
+            if self.with(id, |stream| stream.upstream_complete && !stream.over()) == Some(true)
+                && let Some(answer) = upstream.take()
+            {
+                let mut vm = self.vm.borrow_mut();
+                vm.agenda.enter(answer.delay, Event::Answer(id, Box::new(answer)));
+            }
+            if self.with(id, |stream| stream.over()) == Some(true) || !self.happen(limit) {
+                break;
+            }
+        }
+        self.close(id);
+        self.settle();
+        self.report(id, first_line)
+    }
+
+    /// Lets time pass, with all that happens meanwhile.
+    pub fn pass(&mut self, time: Duration) {
+        let until = self.passed().saturating_add(time);
+        while self.happen(until) {}
+        self.vm.borrow_mut().agenda.pass(until);
+    }
+
+    /// When something happens by itself, counted from now; none if nothing will.
+    pub fn next_due(&self) -> Option<Duration> {
+        let vm = self.vm.borrow();
+        vm.agenda.next_due().map(|due| due.saturating_sub(vm.agenda.passed()))
+    }
+
+    fn passed(&self) -> Duration {
+        self.vm.borrow().agenda.passed()
+    }
+
+    /// What is due without any delay still happens.
+    fn settle(&mut self) {
+        let now = self.passed();
+        let _ = (0..MOST_AT_ONCE).take_while(|_| self.happen(now)).count();
+    }
+
+    /// The next thing happens; false when nothing is due by `limit`.
+    fn happen(&mut self, limit: Duration) -> bool {
+        let event = self.vm.borrow_mut().agenda.take(limit);
+        match event {
+            Some(Event::Arrive(id, part)) => self.arrive(id, part),
+            Some(Event::Expire(id)) => self.expire(id),
+            Some(Event::Tick(root)) => self.tick(root),
+            Some(Event::Answer(id, answer)) => self.answer(id, *answer),
+            None => return false,
+        }
+        true
+    }
+
+    fn answer(&mut self, id: u32, answer: Answer) {
+        if self.with(id, |stream| stream.over()) != Some(false) || answer.fault == Some(Fault::Timeout) {
+            return;
+        }
+        self.with(id, |stream| {
+            stream.details = Some("via_upstream".into());
+            stream.answered = true;
+        });
+        self.send(id, Side::Response, answer.message);
+    }
+}
