@@ -19,6 +19,11 @@
 //!   `filter_state`, ...) fail to serialize (row 46).
 //! - `response.code` and its details are known from the response's headers on, `response.grpc_status` is derived from the
 //!   code if the upstream did not tell it (row 47).
+//! - `clear_route_cache` and `set_envoy_filter_state` act on the effective context, as host functions do; `expr_evaluate` and
+//!   `declare_property` on the entered one (row 9).
+//! - A property that was not declared is of type bytes, so `foo == "bar"` is false in an expression whatever it holds; one
+//!   that was declared in a stream instead of the root is not declared at all (row 48).
+//! - A set of filter state with another life span than the first one answers Ok and changes nothing (row 48).
 
 mod agenda;
 mod attributes;
@@ -28,6 +33,7 @@ mod chain;
 mod clock;
 mod fields;
 mod filter;
+mod foreign;
 mod grpc;
 mod guest;
 mod happening;
@@ -39,6 +45,7 @@ mod metrics;
 mod node;
 mod pairs;
 mod properties;
+mod protobuf;
 mod reply;
 mod status;
 mod stream;

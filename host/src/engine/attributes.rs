@@ -2,6 +2,7 @@
 //!
 //! Attributes made of headers can be read as long as the plugin could reach those headers, and again when it logs.
 
+use super::foreign::Form;
 use super::guest::Side;
 use super::node::node;
 use super::reply;
@@ -58,7 +59,19 @@ impl Vm {
 /// What the plugin itself has set.
 fn wasm_state(stream: &Stream, name: &[u8]) -> Option<Value> {
     let name = format!("wasm.{}", String::from_utf8_lossy(name));
-    stream.filter_state.get(&name).map(Value::text)
+    stream.filter_state.get(&name).map(|value| held(stream, &name, value, true))?
+}
+
+/// Filter state as an attribute. By its short name a plugin's own is read as it was set.
+fn held(stream: &Stream, name: &str, value: &[u8], short: bool) -> Option<Value> {
+    let form = stream.held.get(name).map_or(Form::Text, |held| held.form);
+    Some(match form {
+        Form::Message if !short => Value::Null,
+        Form::Bytes | Form::Message => Value::Bytes(value.to_vec()),
+        Form::Text => Value::text(value),
+        Form::Fields => Value::Map(Vec::new()),
+        Form::Hidden => return None,
+    })
 }
 
 fn filter_state(stream: &Stream) -> Value {
@@ -66,15 +79,15 @@ fn filter_state(stream: &Stream) -> Value {
         stream
             .filter_state
             .iter()
-            .map(|(name, value)| (name.as_bytes().to_vec(), Value::text(value)))
+            .filter_map(|(name, value)| Some((name.as_bytes().to_vec(), held(stream, name, value, false)?)))
             .collect(),
     )
 }
 
 fn request(stream: &mut Stream, now: u64, protocol: &str) -> Value {
     let (bytes, logging, complete) = (stream.request.bytes, stream.seat().logging, stream.complete);
-    let duration = complete.then(|| Value::Int(now.saturating_sub(stream.start_time).cast_signed()));
-    let start = Value::Int(stream.start_time.cast_signed());
+    let duration = complete.then(|| Value::Duration(now.saturating_sub(stream.start_time).cast_signed()));
+    let start = Value::Time(stream.start_time.cast_signed());
     let headers = visible(stream, Side::Request, logging);
     let field = |name: &str| headers.and_then(|headers| headers.first(name)).map(Value::text);
     let path = headers.map(|headers| headers.first(":path").unwrap_or_default());
@@ -102,7 +115,7 @@ fn response(stream: &mut Stream) -> Value {
     let (bytes, logging) = (stream.response.bytes, stream.seat().logging);
     let code = stream.code;
     let flags = if stream.abandoned { DOWNSTREAM_TERMINATION } else { 0 };
-    let latency = Some(Value::Int(0)).filter(|_| stream.answered && stream.response.complete);
+    let latency = Some(Value::Duration(0)).filter(|_| stream.answered && stream.response.complete);
     let details = stream.details.as_ref().map(Value::text);
     let reach = stream.gate(Side::Response).reach;
     let trailers = stream.response.trailers.clone().filter(|_| logging || reach.trailers);
@@ -131,7 +144,7 @@ fn upstream(stream: &Stream) -> Value {
         ("port", when(Value::Int(UPSTREAM.1))),
         ("local_address", when(Value::text(UPSTREAM_LOCAL))),
         ("transport_failure_reason", when(Value::text(""))),
-        ("cx_pool_ready_duration", when(Value::Int(0))),
+        ("cx_pool_ready_duration", when(Value::Duration(0))),
         ("locality", when(Value::Message(Vec::new(), Vec::new()))),
         ("num_endpoints", Some(Value::Uint(1))),
         ("request_attempt_count", Some(Value::Uint(u64::from(known)))),
@@ -187,10 +200,10 @@ fn visible(stream: &mut Stream, side: Side, logging: bool) -> Option<&Headers> {
 
 /// By name, with repeated fields joined. Envoy 1.40 gives such a map as a whole, too.
 fn header_values(headers: Option<&Headers>) -> Value {
-    let Some(headers) = headers else { return Value::Map(Vec::new()) };
+    let Some(headers) = headers else { return Value::Fields(Vec::new()) };
     let joined = |name: &Vec<u8>| headers.all(name).collect::<Vec<_>>().join(&b',');
     let names: BTreeSet<_> = headers.0.iter().map(|(name, _)| name).collect();
-    Value::Map(names.into_iter().map(|name| (name.clone(), Value::Bytes(joined(name)))).collect())
+    Value::Fields(names.into_iter().map(|name| (name.clone(), Value::Text(joined(name)))).collect())
 }
 
 fn size(headers: Option<&Headers>) -> usize {

@@ -1,4 +1,4 @@
-//! Host functions that answer, but are not modelled yet: shared data, queues, foreign functions.
+//! Host functions that answer, but are not modelled yet: shared data, queues.
 
 use super::status::Status;
 use super::vm::Vm;
@@ -31,19 +31,6 @@ impl Vm {
 
     /// `proxy_enqueue_shared_queue`.
     pub fn enqueue_shared_queue(&mut self, _queue: u32, _value: &[u8]) -> Result<(), Status> {
-        Err(Status::NOT_FOUND)
-    }
-
-    /// `proxy_call_foreign_function`.
-    pub fn call_foreign_function(&mut self, name: &[u8], _arguments: &[u8]) -> Result<Vec<u8>, Status> {
-        if name == b"clear_route_cache" {
-            // It looks at the current context, not at the effective one (row 9).
-            let current = self.current.unwrap_or(0);
-            if let Some(stream) = self.stream_of(current) {
-                stream.clear_route();
-            }
-            return Ok(Vec::new());
-        }
         Err(Status::NOT_FOUND)
     }
 

@@ -25,8 +25,7 @@ impl Vm {
         Ok(())
     }
 
-    /// `proxy_clear_route_cache`, a function of ABI 0.1.0: unlike the foreign function of that name it looks at the
-    /// effective context.
+    /// `proxy_clear_route_cache` of ABI 0.1.0, and the foreign function of that name; both look at the effective context.
     pub fn clear_route_cache(&mut self) -> Result<(), Status> {
         if let Some(stream) = self.stream() {
             stream.clear_route();

@@ -1,5 +1,6 @@
 //! The proxy's own description, `xds.node`: a protobuf message whose fields are attributes too.
 
+use super::protobuf::put_bytes as bytes;
 use super::value::Value;
 use crate::exchange::Setup;
 use serde_json::Value as Json;
@@ -18,8 +19,14 @@ pub(super) fn node(setup: &Setup) -> Value {
         ("id", Value::text(&setup.node_id)),
         ("cluster", Value::text(&setup.node_cluster)),
         ("metadata", metadata),
+        ("locality", Value::Message(Vec::new(), ["region", "zone", "sub_zone"].map(nothing).into())),
+        ("user_agent_name", Value::text("envoy")),
     ];
     Value::Message(wire, fields)
+}
+
+fn nothing(name: &'static str) -> (&'static str, Value) {
+    (name, Value::text(""))
 }
 
 /// `google.protobuf.Struct`.
@@ -53,18 +60,6 @@ fn value_message(json: &Json) -> Vec<u8> {
         }
     }
     wire
-}
-
-/// A length-delimited field.
-fn bytes(wire: &mut Vec<u8>, field: u8, content: &[u8]) {
-    wire.push(field << 3 | 2);
-    let mut size = content.len();
-    while size > 0x7f {
-        wire.push(0x80 | (size & 0x7f) as u8);
-        size >>= 7;
-    }
-    wire.push(size as u8);
-    wire.extend(content);
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! Reading attributes by path, and writing filter state (rows 46 to 48).
+//! Reading attributes by path (rows 46 and 47).
 
 use super::status::Status;
 use super::vm::Vm;
@@ -14,13 +14,5 @@ impl Vm {
             value = value.get(part).ok_or(Status::NOT_FOUND)?;
         }
         value.serialize()
-    }
-
-    /// `proxy_set_property`: becomes filter state under the whole path, NULs included, behind `wasm.` (row 48).
-    pub fn set_property(&mut self, path: &[u8], value: &[u8]) -> Result<(), Status> {
-        let stream = self.stream().ok_or(Status::NOT_FOUND)?;
-        let name = format!("wasm.{}", String::from_utf8_lossy(path));
-        stream.filter_state.insert(name, value.to_vec());
-        Ok(())
     }
 }

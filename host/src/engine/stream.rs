@@ -1,5 +1,6 @@
 //! The state of one HTTP stream: what the proxy knows of it, and what of that the plugin can reach.
 
+use super::foreign::Held;
 use super::guest::Side;
 use super::reply::LocalReply;
 use crate::exchange::{Headers, Message};
@@ -35,6 +36,8 @@ pub(super) struct Stream {
     /// The request is over, one way or another: durations are known.
     pub(super) complete: bool,
     pub(super) filter_state: BTreeMap<String, Vec<u8>>,
+    /// What is known of filter state beside its value, by the same names.
+    pub(super) held: BTreeMap<String, Held>,
     pub(super) route_clears: u32,
     pub(super) misuse: Vec<String>,
     pub(super) start_time: u64,

@@ -6,16 +6,22 @@ use super::status::Status;
 /// The value of an attribute.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Value {
-    /// Text or bytes.
+    /// Text; it need not be UTF-8.
+    Text(Vec<u8>),
     Bytes(Vec<u8>),
-    /// Also durations and timestamps, in nanoseconds.
     Int(i64),
     Uint(u64),
     Double(f64),
     Bool(bool),
+    /// Nanoseconds.
+    Duration(i64),
+    /// Nanoseconds since 1970.
+    Time(i64),
     Null,
     List(Vec<Self>),
     Map(Vec<(Vec<u8>, Self)>),
+    /// A map of header fields: found in whatever case.
+    Fields(Vec<(Vec<u8>, Self)>),
     /// A protobuf message: its bytes, and those of its fields that are known here.
     Message(Vec<u8>, Vec<(&'static str, Self)>),
     /// A set of attributes that can be asked for by name only.
@@ -24,7 +30,7 @@ pub(super) enum Value {
 
 impl Value {
     pub(super) fn text(text: impl AsRef<[u8]>) -> Self {
-        Self::Bytes(text.as_ref().to_vec())
+        Self::Text(text.as_ref().to_vec())
     }
 
     pub(super) fn size(size: usize) -> Self {
@@ -43,6 +49,10 @@ impl Value {
             Self::Map(entries) | Self::Lookup(entries) => {
                 entries.into_iter().find(|(key, _)| key == name).map(|(_, value)| value)
             }
+            Self::Fields(entries) => {
+                let name = if name.eq_ignore_ascii_case(b"host") { b":authority" } else { name };
+                entries.into_iter().find(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| value)
+            }
             Self::Message(_, fields) => {
                 fields.into_iter().find(|(field, _)| field.as_bytes() == name).map(|(_, value)| value)
             }
@@ -54,11 +64,27 @@ impl Value {
         }
     }
 
+    /// Whether it is a map of its own, and not a view of something else.
+    pub(super) fn is_map(&self) -> bool {
+        matches!(self, Self::Map(_) | Self::Fields(_) | Self::Lookup(_))
+    }
+
+    /// What can be asked of it by name.
+    pub(super) fn names(&self) -> Vec<&[u8]> {
+        match self {
+            Self::Map(entries) | Self::Fields(entries) | Self::Lookup(entries) => {
+                entries.iter().map(|(name, _)| name.as_slice()).collect()
+            }
+            Self::Message(_, fields) => fields.iter().map(|(name, _)| name.as_bytes()).collect(),
+            _ => Vec::new(),
+        }
+    }
+
     /// The bytes that the guest gets.
     pub(super) fn serialize(&self) -> Result<Vec<u8>, Status> {
         Ok(match self {
-            Self::Bytes(bytes) | Self::Message(bytes, _) => bytes.clone(),
-            Self::Int(number) => number.to_le_bytes().to_vec(),
+            Self::Text(bytes) | Self::Bytes(bytes) | Self::Message(bytes, _) => bytes.clone(),
+            Self::Int(number) | Self::Duration(number) | Self::Time(number) => number.to_le_bytes().to_vec(),
             Self::Uint(number) => number.to_le_bytes().to_vec(),
             Self::Double(number) => number.to_le_bytes().to_vec(),
             Self::Bool(truth) => vec![u8::from(*truth)],
@@ -67,7 +93,7 @@ impl Value {
                 let pairs = items.iter().map(|item| Ok((item.serialize()?, Vec::new())));
                 encode_pairs(&pairs.collect::<Result<Vec<_>, _>>()?)
             }
-            Self::Map(entries) => {
+            Self::Map(entries) | Self::Fields(entries) => {
                 let pairs = entries.iter().map(|(key, value)| Ok((key.clone(), value.serialize()?)));
                 encode_pairs(&pairs.collect::<Result<Vec<_>, _>>()?)
             }

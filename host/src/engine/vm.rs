@@ -2,6 +2,7 @@
 
 use super::agenda::Agenda;
 use super::calls::Calls;
+use super::foreign::Foreign;
 use super::guest::Call;
 use super::metrics::{Metric, Metrics};
 use super::reply::Deferred;
@@ -48,6 +49,7 @@ pub struct Vm {
     /// The context that was entered, and the one that host calls are for.
     pub(super) current: Option<u32>,
     pub(super) effective: Option<u32>,
+    pub(super) foreign: Foreign,
     /// The VM whose guest runs; between two entries the one that ran last.
     running: usize,
     last_context: u32,
@@ -112,6 +114,7 @@ impl Vm {
             outside,
             current: None,
             effective: None,
+            foreign: Foreign::default(),
             running: 0,
             last_context: 0,
         }

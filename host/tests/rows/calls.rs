@@ -274,7 +274,7 @@ fn row_22_what_is_edited_before_the_request_goes_on_reaches_the_upstream() {
 }
 
 #[test]
-fn row_9_foreign_functions_in_a_callout_act_on_the_root() {
+fn row_9_a_callout_clears_the_route_of_the_effective_context() {
     let seen = guest()
         .on_request_headers(|_| {
             call(0).unwrap();
@@ -290,7 +290,7 @@ fn row_9_foreign_functions_in_a_callout_act_on_the_root() {
         .unwrap()
         .exchange(get(), &ok());
     assert_eq!(said(&seen.log), ["(false, Ok(\"/\"), Ok(\"\"))"]);
-    assert_eq!(seen.route_clears, 0);
+    assert_eq!(seen.route_clears, 1);
 }
 
 #[test]

@@ -245,6 +245,15 @@ pub(crate) fn foreign(name: &str) -> Answer<String> {
     })
 }
 
+/// The same with arguments, and the result as it is.
+pub(crate) fn foreign_bytes(name: &str, arguments: &[u8]) -> Answer<Vec<u8>> {
+    let answer = bytes(|data, size| unsafe {
+        let (name, length) = (name.as_ptr(), name.len());
+        proxy_call_foreign_function(name, length, arguments.as_ptr(), arguments.len(), data, size)
+    });
+    answer.map(Option::unwrap_or_default)
+}
+
 pub(crate) fn root_done() -> Answer {
     done(unsafe { proxy_done() })
 }

@@ -1,0 +1,53 @@
+//! Foreign functions: what Envoy offers beyond the ABI, by name.
+//!
+//! Measured on Envoy 1.40: `clear_route_cache` and `set_envoy_filter_state` act on the effective context, as host functions
+//! do; expressions and `declare_property` look at the context that was entered, whatever the effective one is (row 9).
+
+mod attributes;
+mod compression;
+mod expressions;
+mod filter_state;
+mod keys;
+mod properties;
+mod signatures;
+
+pub(super) use filter_state::{Form, Held};
+
+use super::status::Status;
+use super::vm::Vm;
+use std::collections::BTreeMap;
+
+/// What a VM remembers for its foreign functions.
+#[derive(Default)]
+pub(super) struct Foreign {
+    /// By root context.
+    expressions: BTreeMap<u32, expressions::Expressions>,
+    /// By the context that declared them; only those of a root context are ever looked at.
+    declared: BTreeMap<(u32, Vec<u8>), properties::Prototype>,
+}
+
+impl Vm {
+    /// `proxy_call_foreign_function`.
+    pub fn call_foreign_function(&mut self, name: &[u8], arguments: &[u8]) -> Result<Vec<u8>, Status> {
+        let nothing = |()| Vec::new();
+        match name {
+            b"expr_create" => self.create_expression(arguments),
+            b"expr_evaluate" => self.evaluate_expression(arguments),
+            b"expr_delete" => self.delete_expression(arguments).map(nothing),
+            b"declare_property" => self.declare_property(arguments).map(nothing),
+            b"set_envoy_filter_state" => self.set_envoy_filter_state(arguments).map(nothing),
+            b"clear_route_cache" => self.clear_route_cache().map(nothing),
+            b"verify_signature" => signatures::verify(arguments),
+            b"sign" => signatures::sign(arguments),
+            b"compress" => compression::compress(arguments),
+            b"uncompress" => compression::uncompress(arguments),
+            _ => Err(Status::NOT_FOUND),
+        }
+    }
+
+    /// The root context of the context that was entered.
+    fn current_root(&self) -> u32 {
+        let current = self.current.unwrap_or(0);
+        self.root_of(current)
+    }
+}
