@@ -1,5 +1,7 @@
 //! What the checks of this folder share: where the workspace is, what cargo knows of it, which files it holds.
 
+pub mod hand_written;
+
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::Command;

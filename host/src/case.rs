@@ -12,6 +12,7 @@ mod harness;
 mod load;
 mod native;
 mod report;
+mod subjects;
 #[cfg(test)]
 mod tests;
 mod text;
@@ -24,7 +25,8 @@ pub use envoy::main as envoy_main;
 pub use format::schema;
 pub use load::{Error, load, parse};
 pub use native::main as native_main;
-pub use wasm::{main as wasm_main, module_main as wasm_module_main, run as wasm_run};
+pub use subjects::{Subject, main as subjects_main};
+pub use wasm::{main as wasm_main, run as wasm_run};
 
 use crate::exchange::{Exchange, LogLine, Message, Setup};
 use format::{AfterAll, Expect};

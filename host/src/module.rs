@@ -83,7 +83,8 @@ impl Module {
             [version] => *version,
             _ => return Err(ModuleError::SeveralAbiVersions(versions)),
         };
-        let allocator = ["proxy_on_memory_allocate", "malloc"].into_iter().find(|name| has(name));
+        // Envoy prefers `malloc` where there are both.
+        let allocator = ["malloc", "proxy_on_memory_allocate"].into_iter().find(|name| has(name));
         let allocator = allocator.ok_or(ModuleError::NoAllocator)?;
         Ok(Self { abi, allocator, exports, imports })
     }

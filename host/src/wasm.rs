@@ -15,6 +15,7 @@ mod limits;
 mod link;
 mod memory;
 mod module;
+mod phase;
 mod random;
 mod shims;
 mod wasi;

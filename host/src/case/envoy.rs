@@ -34,14 +34,14 @@ fn tests(binary: Option<PathBuf>, extensions: &Path, modules: &Modules, envoys: 
 }
 
 /// Runs the cases of one extension.
-struct Runner {
-    binary: PathBuf,
-    module: PathBuf,
-    envoys: Arc<Envoys>,
+pub(super) struct Runner {
+    pub(super) binary: PathBuf,
+    pub(super) module: PathBuf,
+    pub(super) envoys: Arc<Envoys>,
 }
 
 impl Runner {
-    fn test(self, name: String, case: Case) -> Test {
+    pub(super) fn test(self, name: String, case: Case) -> Test {
         Test::new(name, move || {
             let seen = self.run(&case).map_err(|error| error.to_string())?;
             case.verdict(Host::Envoy, &seen)
@@ -87,7 +87,7 @@ const MOST: usize = 4;
 
 /// The processes, one for each node, the one used last at the end.
 #[derive(Default)]
-struct Envoys(Mutex<Vec<(Node, Slot)>>);
+pub(super) struct Envoys(Mutex<Vec<(Node, Slot)>>);
 
 type Slot = Arc<Mutex<Option<Envoy>>>;
 
@@ -105,7 +105,7 @@ impl Envoys {
     }
 
     /// Ends all processes.
-    fn end(&self) {
+    pub(super) fn end(&self) {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).clear();
     }
 }

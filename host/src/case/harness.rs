@@ -33,15 +33,18 @@ impl Test {
     }
 }
 
-/// A test for each case in `folder`.
-pub(super) fn tests(folder: &Path, plugin: &str, test: impl Fn(Case) -> Test) -> Vec<Test> {
+/// A test for each case in a file or a folder of files.
+pub(super) fn tests(place: &Path, plugin: &str, test: impl Fn(Case) -> Test) -> Vec<Test> {
     let of_file = |file: &PathBuf| match load(file, plugin) {
         Ok(cases) => cases.into_iter().map(&test).collect(),
         Err(error) => {
             vec![Test::broken(file.file_name().unwrap_or_default().to_string_lossy(), error.to_string())]
         }
     };
-    match load::files(folder) {
+    if place.is_file() {
+        return of_file(&place.to_owned());
+    }
+    match load::files(place) {
         Ok(files) => files.iter().flat_map(of_file).collect(),
         Err(error) => vec![Test::broken("cases", error)],
     }

@@ -19,20 +19,13 @@ use crate::wasm::{Limits, Module};
 pub fn main(extensions: impl AsRef<Path>, modules: impl AsRef<Path>) -> ExitCode {
     let loaded = Arc::new(Loaded::default());
     let modules = Modules::new("embedded host", modules.as_ref());
-    harness::run(modules.tests(extensions.as_ref(), |name, module, case| {
-        let (loaded, module) = (Arc::clone(&loaded), module.to_owned());
-        Test::new(name, move || case.verdict(Host::Wasm, &run(&loaded.get(&module)?, &case)))
-    }))
+    harness::run(modules.tests(extensions.as_ref(), |name, module, case| test(name, &loaded, module, case)))
 }
 
-/// The `main` of a test that runs the cases in `folder` on one module; `plugin` is the name of the plugin in them.
-pub fn module_main(module: impl AsRef<Path>, folder: impl AsRef<Path>, plugin: &str) -> ExitCode {
-    let loaded = Arc::new(Loaded::default());
-    let module = module.as_ref().to_owned();
-    harness::run(harness::tests(folder.as_ref(), plugin, |case| {
-        let (loaded, module) = (Arc::clone(&loaded), module.clone());
-        Test::new(case.test_name(), move || case.verdict(Host::Wasm, &run(&loaded.get(&module)?, &case)))
-    }))
+/// A test of a case on the module in `path`, which is loaded when the first test of it runs.
+pub(super) fn test(name: String, loaded: &Arc<Loaded>, path: &Path, case: Case) -> Test {
+    let (loaded, path) = (Arc::clone(loaded), path.to_owned());
+    Test::new(name, move || case.verdict(Host::Wasm, &run(&loaded.get(&path)?, &case)))
 }
 
 /// Runs a case on a module. Its random bytes are the same each time.
@@ -44,7 +37,7 @@ pub fn run(module: &Module, case: &Case) -> Seen {
 
 /// Modules by their path. A filter of the command line may leave some without a test, so they are loaded when needed.
 #[derive(Default)]
-struct Loaded(Mutex<BTreeMap<PathBuf, Result<Module, String>>>);
+pub(super) struct Loaded(Mutex<BTreeMap<PathBuf, Result<Module, String>>>);
 
 impl Loaded {
     fn get(&self, path: &Path) -> Result<Module, String> {

@@ -77,9 +77,11 @@ impl Vm {
         Ok(())
     }
 
-    /// `proxy_get_configuration`, a function of ABI 0.1.0: the plugin's configuration, at any time.
+    /// `proxy_get_configuration`, a function of ABI 0.1.0: the plugin's configuration while it is being
+    /// configured, else the VM's.
     pub fn get_configuration(&self) -> Vec<u8> {
-        self.plugin().setup.configuration.clone()
+        let setup = &self.plugin().setup;
+        if self.configuring { setup.configuration.clone() } else { setup.vm_configuration.clone() }
     }
 
     fn buffer(&mut self, buffer: BufferType) -> Result<&[u8], Status> {

@@ -2,6 +2,7 @@
 
 use super::limits::Limits;
 use super::module::Module;
+use super::phase::Phase;
 use super::{callbacks, compile, link, random};
 use crate::engine::{Call, Guest, Refusal, Shared, Trap};
 use crate::module::AbiVersion;
@@ -17,8 +18,7 @@ pub(super) struct State {
     pub(super) limits: Arc<Limits>,
     pub(super) memory: Option<Memory>,
     pub(super) allocator: Option<TypedFunc<u32, u32>>,
-    /// The module initialises or allocates: most of the host is out of its reach.
-    pub(super) restricted: bool,
+    pub(super) phase: Phase,
     /// Bytes handed over to the host since the guest was entered.
     pub(super) taken: Cell<usize>,
     pub(super) random: random::Source,
@@ -38,7 +38,7 @@ impl State {
             limits,
             memory: None,
             allocator: None,
-            restricted: true,
+            phase: Phase::Initialising,
             taken: Cell::new(0),
         }
     }
@@ -109,7 +109,7 @@ impl Instance {
         } else {
             self.enter("_start", &[])?;
         }
-        self.store.data_mut().restricted = false;
+        self.store.data_mut().phase = Phase::Running;
         Ok(())
     }
 

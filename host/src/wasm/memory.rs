@@ -5,6 +5,7 @@
 //! lie, or run into trouble of its own.
 
 use super::instance::State;
+use super::phase::Phase;
 use crate::engine::{Status, Vm, decode_pairs};
 use crate::exchange::Headers;
 use std::cell::Cell;
@@ -40,10 +41,9 @@ impl<'a> Bytes<'a> {
 }
 
 impl<'a> HostCall<'a> {
-    /// Begins a call. While the module initialises or allocates memory, a function that is not `harmless` is a trap, as
-    /// in V8 (row 2).
-    pub(super) fn begin(caller: Caller<'a, State>, name: &'static str, harmless: bool) -> Traps<Self> {
-        if caller.data().restricted && !harmless {
+    /// Begins a call. While the module initialises or allocates memory, most functions are a trap, as in V8 (row 2).
+    pub(super) fn begin(caller: Caller<'a, State>, name: &'static str) -> Traps<Self> {
+        if !caller.data().phase.allows(name) {
             return Err(Error::msg(format!("restricted_callback: {name} may not be called now")));
         }
         Ok(Self { caller, name })
@@ -129,9 +129,9 @@ impl<'a> HostCall<'a> {
     /// entered again after this callback.
     fn allocate(&mut self, size: u32) -> Result<u32, Status> {
         let allocator = self.caller.data().allocator.clone().ok_or(Status::INVALID_MEMORY_ACCESS)?;
-        let before = std::mem::replace(&mut self.state().restricted, true);
+        let before = std::mem::replace(&mut self.state().phase, Phase::Allocating);
         let allocated = allocator.call(&mut self.caller, size);
-        self.state().restricted = before;
+        self.state().phase = before;
         match allocated {
             Ok(0) => Err(Status::INVALID_MEMORY_ACCESS),
             Ok(address) => Ok(address),

@@ -27,7 +27,13 @@ pub(super) fn offer(linker: &mut Linker<State>, abi: AbiVersion) -> Traps<()> {
 
 /// What modules built by Emscripten want besides.
 fn emscripten(linker: &mut Linker<State>) -> Traps<()> {
-    linker.func_wrap("env", "emscripten_notify_memory_growth", |_: u32| {})?;
+    linker.func_wrap(
+        "env",
+        "emscripten_notify_memory_growth",
+        |caller: Caller<'_, State>, _memory: u32| {
+            HostCall::begin(caller, "emscripten_notify_memory_growth").map(drop)
+        },
+    )?;
     linker.func_wrap("env", "pthread_equal", |left: u32, right: u32| u32::from(left == right))?;
     Ok(())
 }
@@ -43,7 +49,7 @@ macro_rules! host_functions {
             $({
                 const NAME: &str = stringify!($name);
                 linker.func_wrap("env", NAME, |caller: Caller<'_, State> $(, $argument: $type)*| {
-                    let mut $guest = HostCall::begin(caller, NAME, NAME == "proxy_log")?;
+                    let mut $guest = HostCall::begin(caller, NAME)?;
                     let result: Result<(), Status> = $guest.count().and_then(|()| $body);
                     $guest.end(result)
                 })?;
@@ -175,8 +181,7 @@ host_functions! {
             let buffer = BufferType::from_number(buffer)?;
             let found =
                 guest.ask(|vm, _| vm.get_buffer_bytes(buffer, start as usize, max_size as usize))?;
-            // Nothing is not even written.
-            if found.is_empty() { Ok(()) } else { guest.give(&found, data, size) }
+            guest.give(&found, data, size)
         }
 
         fn proxy_get_buffer_status(guest, buffer: u32, size: u32, flags: u32) {

@@ -39,6 +39,12 @@ fn row_1_an_allocator_is_mandatory() {
 }
 
 #[test]
+fn row_1_malloc_comes_first() {
+    let both = ["proxy_abi_version_0_2_0", "proxy_on_memory_allocate", "malloc"];
+    assert_eq!(Module::read(&module(&both)).unwrap().allocator, "malloc");
+}
+
+#[test]
 fn row_1_anything_else_is_malformed() {
     for bytes in [&b""[..], b"\0asm", b"not wasm at all", &module(&["x"])[..30]] {
         let error = Module::read(bytes).unwrap_err();

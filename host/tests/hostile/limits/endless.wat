@@ -1,0 +1,6 @@
+;; A loop without end.
+  (func (export "proxy_abi_version_0_2_1"))
+  (export "malloc" (func $allocate))
+  (func (export "proxy_on_request_headers") (param i32 i32 i32) (result i32)
+    (loop $again (br $again))
+    (i32.const 0))

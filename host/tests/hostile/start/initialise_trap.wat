@@ -1,0 +1,4 @@
+;; Dies while it initialises.
+  (func (export "proxy_abi_version_0_2_1"))
+  (export "malloc" (func $allocate))
+  (func (export "_initialize") unreachable)
