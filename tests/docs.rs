@@ -169,3 +169,44 @@ fn every_extension_is_in_the_readme() {
         .collect::<Vec<_>>();
     assert_none(&missing);
 }
+
+/// The page of differences, and the headings of its part that cases refer to.
+fn differences() -> (String, Vec<String>) {
+    let page = read("docs/host-differences.md");
+    let stated = page.split("\n## ").find(|part| part.starts_with("Stated by a case"));
+    let stated = stated.expect("the page has a part of what cases state");
+    let headings = stated.lines().filter_map(|line| line.strip_prefix("### ")).map(str::to_owned).collect();
+    (page, headings)
+}
+
+#[test]
+fn differences_between_hosts_are_listed_and_real() {
+    let (_, headings) = differences();
+    let reason = Regex::new(r"(?m)\breason: *([^,}\n]+)").expect("the pattern is right");
+    let (mut used, mut complaints) = (Vec::new(), Vec::new());
+    for path in files("yaml").iter().filter(|path| is_case(path)) {
+        for found in reason.captures_iter(&read(path)).map(|found| found[1].trim().to_owned()) {
+            match headings.iter().find(|heading| found.starts_with(*heading)) {
+                Some(heading) => used.push(heading.clone()),
+                None => complaints.push(format!("{path}: docs/host-differences.md has no `### {found}`")),
+            }
+        }
+    }
+    let idle = headings.iter().filter(|heading| !used.contains(heading));
+    complaints
+        .extend(idle.map(|heading| format!("docs/host-differences.md: no case differs by `{heading}`")));
+    assert_none(&complaints);
+}
+
+fn is_case(path: &str) -> bool {
+    path.contains("/cases/") || path.starts_with("host/tests/")
+}
+
+#[test]
+fn the_list_of_differences_names_files_that_exist() {
+    let (page, _) = differences();
+    let path = Regex::new(r"`((?:\w[\w.-]*/)+[\w-]+\.\w+)`").expect("the pattern is right");
+    let gone = path.captures_iter(&page).map(|found| found[1].to_owned());
+    let gone = gone.filter(|path| !root().join(path).exists());
+    assert_none(&gone.map(|path| format!("docs/host-differences.md names {path}")).collect::<Vec<_>>());
+}
