@@ -49,6 +49,7 @@ mod protobuf;
 mod reply;
 mod status;
 mod stream;
+mod tcp;
 mod timers;
 mod value;
 mod vm;

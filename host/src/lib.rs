@@ -1,6 +1,7 @@
 //! An Envoy-faithful Proxy-Wasm host for tests: configuration and requests in, everything a user could see out.
 
 pub mod case;
+pub mod connection;
 pub mod engine;
 pub mod envoy;
 pub mod exchange;

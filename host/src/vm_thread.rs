@@ -1,5 +1,6 @@
 //! A VM on a thread of its own, whichever back end runs its guest: work is sent to it, and what was seen comes back.
 
+use crate::connection::{Connected, Connection};
 use crate::engine::{Errand, Guest, Metric, Refusal, Shared, Vm, Worker};
 use crate::exchange::{Exchange, LogLine, Message, Setup};
 use std::collections::BTreeMap;
@@ -85,6 +86,11 @@ impl<G: Guest + 'static> Host<G> {
     /// The same, with all that can go wrong around the request.
     pub fn run(&self, errand: Errand) -> Exchange {
         self.ask(move |worker| worker.run(errand))
+    }
+
+    /// Runs one TCP connection through the plugin as a network filter.
+    pub fn connect(&self, connection: Connection) -> Connected {
+        self.ask(move |worker| worker.connect(connection))
     }
 
     /// Lets time pass, with all that timers and answers bring meanwhile.

@@ -29,8 +29,9 @@ impl Vm {
             b"plugin_vm_id" => return Some(Value::text(&self.plugin().setup.vm_id)),
             b"xds" => {
                 let (node, direction) = (node(&self.setup), self.setup.direction);
-                let routed = self.stream().map(|stream| stream.upstream.is_some());
-                return Some(xds_attributes(node, direction, routed));
+                let stream = self.stream();
+                let way = stream.map(|stream| (stream.upstream.is_some(), stream.tcp.is_none()));
+                return Some(xds_attributes(node, direction, way));
             }
             _ => {}
         }
@@ -88,6 +89,7 @@ fn request(stream: &mut Stream, now: u64, protocol: &str) -> Value {
     let (bytes, logging, complete) = (stream.request.bytes, stream.seat().logging, stream.complete);
     let duration = complete.then(|| Value::Duration(now.saturating_sub(stream.start_time).cast_signed()));
     let start = Value::Time(stream.start_time.cast_signed());
+    let http = stream.tcp.is_none();
     let headers = visible(stream, Side::Request, logging);
     let field = |name: &str| headers.and_then(|headers| headers.first(name)).map(Value::text);
     let path = headers.map(|headers| headers.first(":path").unwrap_or_default());
@@ -98,7 +100,7 @@ fn request(stream: &mut Stream, now: u64, protocol: &str) -> Value {
         ("size", content_length(headers).unwrap_or(Some(Value::size(bytes)))),
         ("total_size", Some(Value::size(bytes + size(headers)))),
         ("duration", duration),
-        ("protocol", Some(Value::text(protocol))),
+        ("protocol", http.then(|| Value::text(protocol))),
         ("path", field(":path")),
         ("url_path", path.map(|path| Value::text(split_query(path).0))),
         ("query", path.map(|path| Value::text(split_query(path).1))),
@@ -143,7 +145,7 @@ fn upstream(stream: &Stream) -> Value {
         ("address", when(Value::text(UPSTREAM.0))),
         ("port", when(Value::Int(UPSTREAM.1))),
         ("local_address", when(Value::text(UPSTREAM_LOCAL))),
-        ("transport_failure_reason", when(Value::text(""))),
+        ("transport_failure_reason", Some(Value::text("")).filter(|_| known || stream.tcp.is_some())),
         ("cx_pool_ready_duration", when(Value::Duration(0))),
         ("locality", when(Value::Message(Vec::new(), Vec::new()))),
         ("num_endpoints", Some(Value::Uint(1))),
@@ -163,24 +165,27 @@ fn peer((address, port): (&str, i64)) -> Value {
     Value::lookup([("address", Some(Value::text(address))), ("port", Some(Value::Int(port)))])
 }
 
-/// The root context knows the node only. `routed` tells in a stream whether its request has met an upstream host, which
-/// has no metadata of its own.
-fn xds_attributes(node: Value, direction: Direction, routed: Option<bool>) -> Value {
-    let when = |value: Value| Some(value).filter(|_| routed.is_some());
-    let host = || Some(Value::Null).filter(|_| routed == Some(true));
-    let empty = || when(Value::Message(Vec::new(), vec![("filter_metadata", Value::Map(Vec::new()))]));
+/// The root context knows the node only. `way` tells of a stream whether it has met an upstream host, which has no metadata
+/// of its own, and whether it is routed, as HTTP is; a connection's cluster is known no sooner than its host.
+fn xds_attributes(node: Value, direction: Direction, way: Option<(bool, bool)>) -> Value {
+    let (met, routed) = way.unwrap_or_default();
+    let when = |value: Value| Some(value).filter(|_| way.is_some());
+    let clustered = |value: Value| Some(value).filter(|_| met || routed);
+    let routed = |value: Value| Some(value).filter(|_| routed);
+    let host = || Some(Value::Null).filter(|_| met);
+    let empty = || Value::Message(Vec::new(), vec![("filter_metadata", Value::Map(Vec::new()))]);
     Value::lookup([
         ("node", Some(node)),
-        ("cluster_name", when(Value::text("upstream"))),
-        ("cluster_metadata", empty()),
-        ("route_name", when(Value::text(""))),
-        ("route_metadata", empty()),
-        ("virtual_host_name", when(Value::text("all"))),
-        ("virtual_host_metadata", empty()),
+        ("cluster_name", clustered(Value::text("upstream"))),
+        ("cluster_metadata", clustered(empty())),
+        ("route_name", routed(Value::text(""))),
+        ("route_metadata", routed(empty())),
+        ("virtual_host_name", routed(Value::text("all"))),
+        ("virtual_host_metadata", routed(empty())),
         ("upstream_host_metadata", host()),
         ("upstream_host_locality_metadata", host()),
         ("filter_chain_name", when(Value::text(""))),
-        ("listener_metadata", empty()),
+        ("listener_metadata", when(empty())),
         ("listener_direction", when(Value::Int(number(direction)))),
     ])
 }

@@ -17,7 +17,9 @@ pub enum BufferType {
     CalloutBody,
     /// A gRPC message, inside its callback.
     GrpcMessage,
-    /// A buffer that an HTTP filter never sees filled: data of a connection or of a foreign function.
+    /// The data of one side of a connection.
+    Data(Side),
+    /// A buffer that is never filled: the data of a foreign function.
     Empty,
 }
 
@@ -27,7 +29,9 @@ impl BufferType {
         Ok(match number {
             0 => Self::Body(Side::Request),
             1 => Self::Body(Side::Response),
-            2 | 3 | 8 => Self::Empty,
+            2 => Self::Data(Side::Request),
+            3 => Self::Data(Side::Response),
+            8 => Self::Empty,
             4 => Self::CalloutBody,
             5 => Self::GrpcMessage,
             6 => Self::VmConfiguration,
@@ -65,8 +69,12 @@ impl Vm {
         bytes: &[u8],
     ) -> Result<(), Status> {
         self.buffer(buffer)?;
-        let BufferType::Body(side) = buffer else { return Err(Status::BAD_ARGUMENT) };
-        let body = self.stream().and_then(|stream| stream.buffer(side)).ok_or(Status::BAD_ARGUMENT)?;
+        let body = match buffer {
+            BufferType::Body(side) => self.stream().and_then(|stream| stream.buffer(side)),
+            BufferType::Data(side) => self.stream().and_then(|stream| stream.data(side)),
+            _ => None,
+        };
+        let body = body.ok_or(Status::BAD_ARGUMENT)?;
         if start == 0 {
             body.splice(..size.min(body.len()), bytes.iter().copied());
         } else if start >= body.len() {
@@ -90,6 +98,10 @@ impl Vm {
                 // A body that is not there reads as an empty one.
                 let body = self.stream().and_then(|stream| stream.buffer(side));
                 Ok(body.map(|body| body.as_slice()).unwrap_or_default())
+            }
+            BufferType::Data(side) => {
+                let data = self.stream().and_then(|stream| stream.data(side));
+                Ok(data.map(|data| data.as_slice()).unwrap_or_default())
             }
             BufferType::VmConfiguration => Ok(&self.plugin().setup.vm_configuration),
             BufferType::PluginConfiguration if self.configuring => Ok(&self.plugin().setup.configuration),

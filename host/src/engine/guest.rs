@@ -81,6 +81,31 @@ pub enum Call {
         /// Number of fields.
         count: u32,
     },
+    /// `proxy_on_new_connection`.
+    NewConnection {
+        /// The stream context.
+        context: u32,
+    },
+    /// `proxy_on_downstream_data` or `proxy_on_upstream_data`.
+    Data {
+        /// The stream context.
+        context: u32,
+        /// Which of the two: the client's data, or the upstream's.
+        side: Side,
+        /// Bytes that can be read.
+        size: u32,
+        /// Whether no more will come.
+        end_of_stream: bool,
+    },
+    /// `proxy_on_downstream_connection_close` or `proxy_on_upstream_connection_close`.
+    ConnectionClose {
+        /// The stream context.
+        context: u32,
+        /// Which of the two.
+        side: Side,
+        /// 0 unknown, 1 the proxy, 2 the peer.
+        closed_by: u32,
+    },
     /// `proxy_on_tick`.
     Tick {
         /// The root context.
@@ -174,6 +199,11 @@ impl Call {
             Self::Body { side: Side::Response, .. } => "proxy_on_response_body",
             Self::Trailers { side: Side::Request, .. } => "proxy_on_request_trailers",
             Self::Trailers { side: Side::Response, .. } => "proxy_on_response_trailers",
+            Self::NewConnection { .. } => "proxy_on_new_connection",
+            Self::Data { side: Side::Request, .. } => "proxy_on_downstream_data",
+            Self::Data { side: Side::Response, .. } => "proxy_on_upstream_data",
+            Self::ConnectionClose { side: Side::Request, .. } => "proxy_on_downstream_connection_close",
+            Self::ConnectionClose { side: Side::Response, .. } => "proxy_on_upstream_connection_close",
             Self::Tick { .. } => "proxy_on_tick",
             Self::HttpCallResponse { .. } => "proxy_on_http_call_response",
             Self::GrpcInitialMetadata { .. } => "proxy_on_grpc_receive_initial_metadata",
@@ -209,6 +239,9 @@ impl Call {
             | Self::Headers { context, .. }
             | Self::Body { context, .. }
             | Self::Trailers { context, .. }
+            | Self::NewConnection { context }
+            | Self::Data { context, .. }
+            | Self::ConnectionClose { context, .. }
             | Self::Tick { context }
             | Self::HttpCallResponse { context, .. }
             | Self::GrpcInitialMetadata { context, .. }

@@ -75,7 +75,7 @@ impl<G: Guest> Worker<G> {
     }
 
     /// What is due without any delay still happens.
-    fn settle(&mut self) {
+    pub(super) fn settle(&mut self) {
         let now = self.passed();
         let _ = (0..MOST_AT_ONCE).take_while(|_| self.happen(now)).count();
     }

@@ -30,6 +30,10 @@ pub(super) enum Deferred {
     /// A direction goes on at this seat.
     Resume(u32, usize, Side),
     Reset(u32),
+    /// A connection goes on at this seat.
+    Proceed(u32, usize),
+    /// A connection is closed.
+    Shut(u32),
     /// A gRPC call of a root context has failed on the spot: its id, and a text.
     GrpcClose(u32, u32, &'static str),
 }
@@ -40,7 +44,8 @@ impl Vm {
         self.stop_iteration = true;
         reply.details = reply.details.replace(|space: char| space.is_ascii_whitespace(), "_");
         reply.grpc_status = reply.grpc_status.filter(|code| *code <= 16);
-        if let Some((id, _)) = self.place(self.context()) {
+        let tcp = self.is_tcp();
+        if let Some((id, _)) = self.place(self.context()).filter(|_| !tcp) {
             self.deferred.push_back(Deferred::Reply(id, reply));
         }
         Ok(())
@@ -55,6 +60,8 @@ impl<G: Guest> Worker<G> {
                 Some(Deferred::Reply(id, reply)) => self.local_reply(id, reply),
                 Some(Deferred::Resume(id, seat, side)) => self.resume(id, seat, side),
                 Some(Deferred::Reset(id)) => self.reset(id),
+                Some(Deferred::Proceed(id, seat)) => self.proceed(id, seat),
+                Some(Deferred::Shut(id)) => self.shut(id, 1),
                 Some(Deferred::GrpcClose(root, id, text)) => self.grpc_refused(root, id, text),
                 None => return,
             }

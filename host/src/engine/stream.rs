@@ -3,6 +3,7 @@
 use super::foreign::Held;
 use super::guest::Side;
 use super::reply::LocalReply;
+use super::tcp::Tcp;
 use crate::exchange::{Headers, Message};
 use std::collections::BTreeMap;
 
@@ -41,6 +42,8 @@ pub(super) struct Stream {
     pub(super) route_clears: u32,
     pub(super) misuse: Vec<String>,
     pub(super) start_time: u64,
+    /// Of a TCP connection.
+    pub(super) tcp: Option<Tcp>,
 }
 
 /// A plugin's part in a stream.
@@ -171,9 +174,10 @@ impl Stream {
 
     /// The buffer behind the body buffer types; none when there is nothing to read or write.
     pub(super) fn buffer(&mut self, side: Side) -> Option<&mut Vec<u8>> {
-        match self.gate(side).reach {
+        let (reach, http) = (self.gate(side).reach, self.tcp.is_none());
+        match reach {
             Reach { held: true, .. } => self.half(side).held.as_mut(),
-            Reach { chunk: true, .. } => self.half(side).piece(),
+            Reach { chunk: true, .. } if http => self.half(side).piece(),
             _ => None,
         }
     }

@@ -48,6 +48,13 @@ unsafe fn enter(call: &Call) -> u32 {
             Call::Trailers { context, side: Response, count } => {
                 proxy_on_response_trailers(context, count as usize)
             }
+            Call::NewConnection { context } => proxy_on_new_connection(context),
+            Call::Data { context, side: Request, size, end_of_stream } => {
+                proxy_on_downstream_data(context, size as usize, end_of_stream)
+            }
+            Call::Data { context, side: Response, size, end_of_stream } => {
+                proxy_on_upstream_data(context, size as usize, end_of_stream)
+            }
             Call::Log { context } => {
                 proxy_on_log(context);
                 0
@@ -70,6 +77,12 @@ unsafe fn tell(call: &Call) {
     // SAFETY: as the caller's.
     unsafe {
         match *call {
+            Call::ConnectionClose { context, side: Side::Request, closed_by } => {
+                proxy_on_downstream_connection_close(context, closed_by);
+            }
+            Call::ConnectionClose { context, side: Side::Response, closed_by } => {
+                proxy_on_upstream_connection_close(context, closed_by);
+            }
             Call::Tick { context } => {
                 proxy_on_tick(context);
             }
@@ -97,6 +110,8 @@ unsafe fn tell(call: &Call) {
             | Call::Headers { .. }
             | Call::Body { .. }
             | Call::Trailers { .. }
+            | Call::NewConnection { .. }
+            | Call::Data { .. }
             | Call::Log { .. }
             | Call::Done { .. }
             | Call::Delete { .. } => {}
@@ -115,6 +130,12 @@ unsafe extern "C" {
     fn proxy_on_response_headers(context: u32, count: usize, end_of_stream: bool) -> u32;
     fn proxy_on_response_body(context: u32, size: usize, end_of_stream: bool) -> u32;
     fn proxy_on_response_trailers(context: u32, count: usize) -> u32;
+    fn proxy_on_new_connection(context: u32) -> u32;
+    fn proxy_on_downstream_data(context: u32, size: usize, end_of_stream: bool) -> u32;
+    fn proxy_on_upstream_data(context: u32, size: usize, end_of_stream: bool) -> u32;
+    // A `PeerType` of the crate is a `repr(u32)` enumeration, of these numbers.
+    fn proxy_on_downstream_connection_close(context: u32, closed_by: u32);
+    fn proxy_on_upstream_connection_close(context: u32, closed_by: u32);
     fn proxy_on_tick(context: u32);
     fn proxy_on_http_call_response(context: u32, id: u32, headers: usize, body_size: usize, trailers: usize);
     fn proxy_on_grpc_receive_initial_metadata(context: u32, id: u32, count: u32);

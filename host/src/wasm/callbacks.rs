@@ -106,7 +106,10 @@ pub(super) fn arguments(call: &Call, abi: AbiVersion) -> Vec<Val> {
         | Call::GrpcTrailingMetadata { context, id, count } => vec![context, id, count],
         Call::GrpcReceive { context, id, size } => vec![context, id, size],
         Call::GrpcClose { context, id, status } => vec![context, id, status],
-        Call::Tick { context }
+        Call::Data { context, size, end_of_stream, .. } => vec![context, size, end_of_stream.into()],
+        Call::ConnectionClose { context, closed_by, .. } => vec![context, closed_by],
+        Call::NewConnection { context }
+        | Call::Tick { context }
         | Call::Log { context }
         | Call::Done { context }
         | Call::Delete { context } => vec![context],

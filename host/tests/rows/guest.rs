@@ -5,8 +5,8 @@
 
 pub(crate) mod raw;
 
-use proxy_wasm::traits::{Context, HttpContext, RootContext};
-use proxy_wasm::types::{Action, ContextType};
+use proxy_wasm::traits::{Context, HttpContext, RootContext, StreamContext};
+use proxy_wasm::types::{Action, ContextType, PeerType};
 use proxy_wasm_kit_host::exchange::{Exchange, LogLine, Message, Protocol, Setup};
 use proxy_wasm_kit_host::native::{Host, Rejected};
 use std::cell::RefCell;
@@ -39,6 +39,11 @@ pub(crate) struct Guest {
     response_headers: Option<Hook>,
     response_body: Option<Hook>,
     response_trailers: Option<Hook>,
+    connection: Option<Hook>,
+    downstream_data: Option<Hook>,
+    upstream_data: Option<Hook>,
+    downstream_close: Option<Hook>,
+    upstream_close: Option<Hook>,
     answer: Option<Hook>,
     tick: Option<Hook>,
     log: Option<Hook>,
@@ -62,6 +67,9 @@ impl Guest {
         on_request_headers sets request_headers, on_request_body sets request_body,
         on_request_trailers sets request_trailers, on_response_headers sets response_headers,
         on_response_body sets response_body, on_response_trailers sets response_trailers,
+        on_connection sets connection, on_downstream_data sets downstream_data,
+        on_upstream_data sets upstream_data, on_downstream_close sets downstream_close,
+        on_upstream_close sets upstream_close,
         on_answer sets answer, on_tick sets tick, on_log sets log, on_done sets done, on_delete sets delete,
     }
 
@@ -145,7 +153,13 @@ impl RootContext for Root {
     }
 
     fn get_type(&self) -> Option<ContextType> {
-        Some(ContextType::HttpContext)
+        let tcp = GUEST.with_borrow(|guest| guest.connection.is_some());
+        Some(if tcp { ContextType::StreamContext } else { ContextType::HttpContext })
+    }
+
+    fn create_stream_context(&self, context: u32) -> Option<Box<dyn StreamContext>> {
+        run(|guest| &guest.create, context, 0, false);
+        Some(Box::new(Stream { context }))
     }
 
     fn create_http_context(&self, context: u32) -> Option<Box<dyn HttpContext>> {
@@ -197,6 +211,33 @@ impl HttpContext for Stream {
 
     fn on_http_response_trailers(&mut self, size: usize) -> Action {
         run(|guest| &guest.response_trailers, self.context, size, true)
+    }
+
+    fn on_log(&mut self) {
+        run(|guest| &guest.log, self.context, 0, false);
+    }
+}
+
+/// The size that a close is told with is who closed.
+impl StreamContext for Stream {
+    fn on_new_connection(&mut self) -> Action {
+        run(|guest| &guest.connection, self.context, 0, false)
+    }
+
+    fn on_downstream_data(&mut self, size: usize, last: bool) -> Action {
+        run(|guest| &guest.downstream_data, self.context, size, last)
+    }
+
+    fn on_upstream_data(&mut self, size: usize, last: bool) -> Action {
+        run(|guest| &guest.upstream_data, self.context, size, last)
+    }
+
+    fn on_downstream_close(&mut self, peer: PeerType) {
+        run(|guest| &guest.downstream_close, self.context, peer as usize, true);
+    }
+
+    fn on_upstream_close(&mut self, peer: PeerType) {
+        run(|guest| &guest.upstream_close, self.context, peer as usize, true);
     }
 
     fn on_log(&mut self) {

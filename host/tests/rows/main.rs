@@ -23,4 +23,5 @@ mod rest;
 mod scripted;
 mod signatures;
 mod start;
+mod tcp;
 mod timers;
