@@ -19,7 +19,7 @@ pub(super) struct State {
     pub(super) memory: Option<Memory>,
     pub(super) allocator: Option<TypedFunc<u32, u32>>,
     pub(super) phase: Phase,
-    /// Bytes handed over to the host since the guest was entered.
+    /// Bytes that passed between guest and host since the guest was entered.
     pub(super) taken: Cell<usize>,
     pub(super) random: random::Source,
     limiter: StoreLimits,

@@ -13,8 +13,15 @@ pub struct Limits {
     /// Instructions in one callback, and bytes moved by bulk instructions. One more fails the VM: an endless loop ends.
     /// Some two seconds; the verification of a signature in the sandbox takes a hundredth of it.
     pub instructions: u64,
-    /// Bytes that the host takes from the guest in one callback: what a guest logs and sets is kept outside of it.
+    /// Bytes that pass between guest and host in one callback, in either direction; a host call counts for
+    /// [`Limits::PER_CALL`] more. What a guest logs and sets is kept outside of it, and what the host does for a call costs
+    /// the guest no instruction.
     pub handed_over: usize,
+}
+
+impl Limits {
+    /// What a host call counts for before any byte has passed.
+    pub const PER_CALL: usize = 64;
 }
 
 impl Default for Limits {

@@ -5,6 +5,7 @@
 //! lie, or run into trouble of its own.
 
 use super::instance::State;
+use super::limits::Limits;
 use super::phase::Phase;
 use crate::engine::{Status, Vm, decode_pairs};
 use crate::exchange::Headers;
@@ -46,18 +47,27 @@ impl<'a> HostCall<'a> {
         if !caller.data().phase.allows(name) {
             return Err(Error::msg(format!("restricted_callback: {name} may not be called now")));
         }
-        Ok(Self { caller, name })
+        let call = Self { caller, name };
+        call.pass(Limits::PER_CALL)?;
+        Ok(call)
     }
 
-    /// Ends it: the status for the guest, or a trap when it has handed over too much.
-    pub(super) fn end(self, result: Result<(), Status>) -> Traps<u32> {
+    /// Counts what passes between guest and host; too much is a trap.
+    fn pass(&self, size: usize) -> Traps<()> {
         let state = self.caller.data();
+        state.taken.set(state.taken.get().saturating_add(size));
         let limit = state.limits.handed_over;
         if state.taken.get() > limit {
             return Err(Error::msg(format!(
-                "more than {limit} bytes handed over to the host in one callback"
+                "more than {limit} bytes between guest and host in one callback"
             )));
         }
+        Ok(())
+    }
+
+    /// Ends it: the status for the guest, or a trap when too much has passed.
+    pub(super) fn end(self, result: Result<(), Status>) -> Traps<u32> {
+        self.pass(0)?;
         Ok(result.err().map_or(0, |status| status.0))
     }
 
@@ -120,6 +130,8 @@ impl<'a> HostCall<'a> {
             return Ok(0);
         }
         let size = u32::try_from(bytes.len()).map_err(|_| Status::INVALID_MEMORY_ACCESS)?;
+        let taken = &self.caller.data().taken;
+        taken.set(taken.get().saturating_add(bytes.len()));
         let address = self.allocate(size)?;
         self.write(address, bytes)?;
         Ok(address)
