@@ -26,10 +26,8 @@ pub(crate) enum Failure {
     /// A file cannot be used.
     File(String),
     /// A plugin does not take its configuration.
-    #[expect(dead_code, reason = "for the commands to come")]
     Rejected(String),
     /// An address cannot be listened on.
-    #[expect(dead_code, reason = "for the commands to come")]
     Address(String),
     /// A program is missing.
     #[expect(dead_code, reason = "for the commands to come")]

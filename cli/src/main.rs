@@ -3,6 +3,7 @@
 mod failure;
 mod inspect;
 mod module;
+mod run;
 
 use std::io::{self, ErrorKind, Write};
 use std::process::ExitCode;
@@ -23,11 +24,13 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
+    Run(run::Arguments),
     Inspect(inspect::Arguments),
 }
 
 fn main() -> ExitCode {
     let outcome = match Arguments::parse().command {
+        Command::Run(arguments) => run::run(arguments),
         Command::Inspect(arguments) => inspect::run(&arguments),
     };
     match outcome {

@@ -6,3 +6,7 @@
 mod help;
 mod inspect;
 mod program;
+mod proxy;
+mod run;
+mod run_refused;
+mod run_reload;

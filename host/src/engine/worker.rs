@@ -244,7 +244,7 @@ impl<G: Guest> Worker<G> {
     }
 
     /// What all guests have executed so far, where that is counted.
-    fn instructions(&self) -> Option<u64> {
+    pub fn instructions(&self) -> Option<u64> {
         self.guests.iter().map(Guest::instructions).sum()
     }
 

@@ -1,0 +1,173 @@
+//! `pwkit run`: real traffic through real plugins.
+
+use crate::program::{Workshop, assert_on_record};
+use crate::proxy::{ANSWERING, CONFIGURED, Proxy, request};
+use regex_lite::Regex;
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream};
+
+/// Without what differs from run to run.
+fn steady(text: &str) -> String {
+    let numbers =
+        [(r"[\d.]+ ms", "N ms"), (r"\d+ instructions", "N instructions"), (r"127\.0\.0\.1:\d+", "ADDRESS")];
+    numbers.iter().fold(text.to_owned(), |text, (pattern, instead)| {
+        Regex::new(pattern).expect("a pattern").replace_all(&text, *instead).into_owned()
+    })
+}
+
+fn workshop(name: &str) -> Workshop {
+    let workshop = Workshop::new(name);
+    workshop.module("configured.wasm", CONFIGURED);
+    workshop.module("answering.wasm", ANSWERING);
+    workshop.file("one.json", "one");
+    workshop.file("two.yaml", "two: [2, x]\n");
+    workshop
+}
+
+#[test]
+fn a_request_passes_the_plugins_in_order_and_each_is_shown() {
+    let workshop = workshop("chain");
+    let plugins = ["--plugin", "configured.wasm:one.json", "--plugin", "configured.wasm:two.yaml"];
+    let mut proxy = Proxy::start(&workshop, &plugins);
+    let answer = proxy.get("/a?b=c");
+    assert!(answer.starts_with("HTTP/1.1 200 OK\r\n"), "{answer}");
+    assert!(answer.contains("GET /a?b=c HTTP/1.1\nhost: example.com\n"), "{answer}");
+    assert!(answer.ends_with("x-config: one\nx-config: {\"two\":[2,\"x\"]}\n"), "{answer}");
+    assert!(proxy.end("-INT").success());
+    assert_on_record("run-chain.txt", &steady(&proxy.seen));
+}
+
+#[test]
+fn a_plugin_answers_and_those_before_it_see_the_answer() {
+    let workshop = workshop("answer");
+    let mut proxy =
+        Proxy::start(&workshop, &["--plugin", "configured.wasm:one.json", "--plugin", "answering.wasm"]);
+    let answer = proxy.get("/");
+    assert!(
+        answer.starts_with("HTTP/1.1 403 Forbidden\r\n") && answer.ends_with("\r\n\r\nnot today"),
+        "{answer}"
+    );
+    assert!(proxy.end("-TERM").success());
+    assert_on_record("run-answer.txt", &steady(&proxy.seen));
+}
+
+#[test]
+fn http2_is_spoken_on_both_sides_and_bodies_and_trailers_pass() {
+    let workshop = workshop("http2");
+    let behind = Proxy::start(&workshop, &["--plugin", "configured.wasm:one.json"]);
+    let upstream = format!("h2c://{}", behind.address);
+    let front =
+        Proxy::start(&workshop, &["--plugin", "configured.wasm:two.yaml", "--upstream", upstream.as_str()]);
+    let (status, body) = over_http2(front.address, "shop.example", "/cart", b"hello");
+    assert_eq!(status, 200);
+    let expected = ["POST /cart HTTP/1.1\nhost: shop.example\n", "x-config: one\n", "\nhello\n"];
+    assert!(expected.iter().all(|part| body.contains(part)), "{body}");
+    // HTTP/1.1 before, HTTP/2 behind.
+    let answer = front.get("/x");
+    assert!(answer.starts_with("HTTP/1.1 200") && answer.contains("host: example.com\n"), "{answer}");
+}
+
+/// Status and body of the answer to a POST over HTTP/2.
+fn over_http2(
+    address: std::net::SocketAddr,
+    authority: &str,
+    path: &str,
+    body: &'static [u8],
+) -> (u16, String) {
+    use http_body_util::{BodyExt, Full};
+    use hyper_util::rt::{TokioExecutor, TokioIo};
+    let request = hyper::Request::post(format!("http://{authority}{path}"));
+    let request = request.body(Full::new(hyper::body::Bytes::from_static(body))).expect("a request");
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("an event loop");
+    runtime.block_on(async {
+        let stream = tokio::net::TcpStream::connect(address).await.expect("somebody listens");
+        let handshake = hyper::client::conn::http2::handshake(TokioExecutor::new(), TokioIo::new(stream));
+        let (mut sender, connection) = handshake.await.expect("HTTP/2 is spoken");
+        tokio::spawn(connection);
+        let response = sender.send_request(request).await.expect("an answer");
+        let status = response.status().as_u16();
+        let body = response.into_body().collect().await.expect("a body").to_bytes();
+        (status, String::from_utf8(body.to_vec()).expect("text"))
+    })
+}
+
+#[test]
+fn an_upstream_that_is_down_is_a_502_that_says_so() {
+    let workshop = workshop("down");
+    let closed = TcpListener::bind("127.0.0.1:0").expect("a free port").local_addr().expect("an address");
+    let upstream = format!("http://{closed}");
+    let mut proxy =
+        Proxy::start(&workshop, &["--plugin", "configured.wasm:one.json", "--upstream", upstream.as_str()]);
+    let answer = steady(&proxy.get("/"));
+    assert!(answer.starts_with("HTTP/1.1 502 Bad Gateway\r\n"), "{answer}");
+    let text = "upstream ADDRESS cannot be reached: Connection refused (os error 111); is it running?";
+    assert!(answer.ends_with(&format!("\r\n\r\n{text}\n")), "{answer}");
+    assert!(steady(&proxy.read_until("is it running?")).ends_with(text));
+}
+
+#[test]
+fn a_body_beyond_the_limit_is_refused_and_a_big_one_passes() {
+    let workshop = workshop("body");
+    let proxy =
+        Proxy::start(&workshop, &["--plugin", "configured.wasm:one.json", "--max-body", "100000", "--quiet"]);
+    let post = |size: usize| {
+        let head =
+            format!("POST / HTTP/1.1\r\nhost: a\r\nconnection: close\r\ncontent-length: {size}\r\n\r\n");
+        request(proxy.address, head + &"x".repeat(size))
+    };
+    let answer = post(100_001);
+    assert!(answer.starts_with("HTTP/1.1 413 Payload Too Large\r\n"), "{answer}");
+    assert!(answer.contains("the body has more than 100000 bytes; raise --max-body"), "{answer}");
+    let answer = post(99_000);
+    assert!(answer.starts_with("HTTP/1.1 200 OK\r\n") && answer.len() > 99_000, "{}", answer.len());
+    // Also where the length is not announced.
+    let chunk = format!("{:x}\r\n{}\r\n", 60_000, "x".repeat(60_000));
+    let head = "POST / HTTP/1.1\r\nhost: a\r\nconnection: close\r\ntransfer-encoding: chunked\r\n\r\n";
+    let answer = request(proxy.address, format!("{head}{chunk}{chunk}0\r\n\r\n"));
+    assert!(answer.starts_with("HTTP/1.1 413 "), "{answer}");
+}
+
+#[test]
+fn a_plugin_that_dies_is_shown_and_the_proxy_goes_on() {
+    let workshop = workshop("dies");
+    workshop.module("dies.wasm", &ANSWERING.replace("(drop (call $log", "unreachable (drop (call $log"));
+    let mut proxy = Proxy::start(&workshop, &["--plugin", "dies.wasm", "--workers", "1"]);
+    for _ in 0..2 {
+        assert!(proxy.get("/").starts_with("HTTP/1.1 503 Service Unavailable\r\n"));
+    }
+    let line = proxy.read_until("its VM has failed");
+    assert!(line.contains("requests are refused until the module is loaded again"), "{line}");
+}
+
+#[test]
+fn the_admin_port_tells_readiness_and_metrics() {
+    let workshop = workshop("admin");
+    let proxy = Proxy::start(&workshop, &["--plugin", "configured.wasm", "--quiet"]);
+    proxy.get("/");
+    let answer = request(proxy.admin, "GET /ready HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n");
+    assert!(answer.starts_with("HTTP/1.1 200 OK\r\n") && answer.ends_with("LIVE\n"), "{answer}");
+    assert!(proxy.stats().contains("pwkit_requests_total{status=\"200\"} 1\n"), "{}", proxy.stats());
+}
+
+#[test]
+fn a_request_under_way_is_answered_after_ctrl_c() {
+    let workshop = workshop("farewell");
+    let server = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let upstream = format!("http://{}", server.local_addr().expect("an address"));
+    let mut proxy =
+        Proxy::start(&workshop, &["--plugin", "configured.wasm", "--upstream", upstream.as_str()]);
+    let mut client = TcpStream::connect(proxy.address).expect("somebody listens");
+    client.write_all(b"GET / HTTP/1.1\r\nhost: a\r\n\r\n").expect("it reads");
+    let (mut asked, _) = server.accept().expect("the proxy asks");
+    let answering = std::thread::spawn(move || {
+        std::thread::sleep(std::time::Duration::from_millis(300));
+        asked.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 4\r\n\r\nlate").expect("it reads");
+        asked
+    });
+    assert!(proxy.end("-INT").success());
+    let mut answer = String::new();
+    client.read_to_string(&mut answer).expect("an answer");
+    assert!(answer.starts_with("HTTP/1.1 200 OK\r\n") && answer.ends_with("late"), "{answer}");
+    assert!(proxy.seen.ends_with("Stopped.\n"), "{}", proxy.seen);
+    drop(answering.join());
+}
