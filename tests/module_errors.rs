@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use proxy_wasm_kit_host::envoy::{Envoy, Node, Start};
+use proxy_wasm_kit_host::envoy::{Envoy, Filter, Node, Start};
 use proxy_wasm_kit_host::exchange::{Message, Setup};
 use proxy_wasm_kit_host::wasm::{Host, Limits, Module};
 use proxy_wasm_kit_tests::{envoy, hand_written};
@@ -47,7 +47,10 @@ fn envoy_rejects_it_too() {
     for (name, _) in STARTS.iter().filter(|(name, _)| *name != "endless") {
         let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("start_{name}.wasm"));
         std::fs::write(&path, start(name)).unwrap();
-        assert!(matches!(envoy.load(&path, &setup, &[]).unwrap(), Start::Rejected(_)), "{name}");
+        assert!(
+            matches!(envoy.load(&path, &setup, Filter::Http, &[]).unwrap(), Start::Rejected(_)),
+            "{name}"
+        );
     }
 }
 

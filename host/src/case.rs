@@ -5,6 +5,7 @@
 //! files on the compiled module in the embedded host, [`envoy_main`] in a real Envoy. The format is described in `docs/cases.md`.
 
 mod check;
+mod connections;
 mod envoy;
 mod extensions;
 mod format;
@@ -28,7 +29,9 @@ pub use native::main as native_main;
 pub use subjects::{Subject, main as subjects_main};
 pub use wasm::{main as wasm_main, run as wasm_run};
 
+use crate::connection::{Connected, Connection};
 use crate::exchange::{Exchange, LogLine, Message, Setup};
+use connections::Talk;
 use format::{AfterAll, Expect};
 
 /// A host that runs cases.
@@ -50,6 +53,8 @@ pub struct Case {
     name: String,
     setup: Setup,
     steps: Vec<Step>,
+    /// Instead of requests, for a network filter.
+    talks: Vec<Talk>,
     expect: Expectation<AfterAll>,
 }
 
@@ -96,6 +101,8 @@ pub struct Seen {
     pub rejected: bool,
     /// What was seen of each request.
     pub exchanges: Vec<Exchange>,
+    /// What was seen of each connection.
+    pub connections: Vec<Connected>,
     /// All lines of the plugin, configuration included.
     pub log: Vec<LogLine>,
     /// Metrics by name, without `wasmcustom.`.
@@ -128,10 +135,18 @@ impl Case {
         self.steps.iter().map(|step| (&step.send, &step.upstream))
     }
 
+    /// Each connection, in order. A case has requests or connections.
+    pub fn connections(&self) -> impl Iterator<Item = &Connection> {
+        self.talks.iter().map(|talk| &talk.connection)
+    }
+
     /// The names of the filter state that the case wants to see.
     pub fn filter_state(&self) -> impl Iterator<Item = &str> {
         let wanted = self.steps.iter().filter_map(|step| step.expect.on(Host::Envoy));
-        wanted.flat_map(|placed| placed.value.filter_state.iter().flatten()).map(|(name, _)| name.as_str())
+        let of_requests = wanted.flat_map(|placed| placed.value.filter_state.iter().flatten());
+        let wanted = self.talks.iter().filter_map(|talk| talk.expect.on(Host::Envoy));
+        let of_connections = wanted.flat_map(|placed| placed.value.filter_state());
+        of_requests.map(|(name, _)| name.as_str()).chain(of_connections)
     }
 
     /// Compares what was seen with what must be seen; the error is a report to print.

@@ -10,6 +10,7 @@ mod admin;
 mod bootstrap;
 mod log;
 mod process;
+mod tcp;
 mod upstream;
 
 use std::collections::BTreeMap;
@@ -56,10 +57,20 @@ pub struct Envoy {
     process: process::Process,
     admin: admin::Admin,
     upstream: upstream::Upstream,
+    tcp: tcp::Upstream,
     /// Answers without a plugin: what the worker had to do before is done when it answers.
     barrier: SocketAddr,
     level: Level,
     plugins: u32,
+}
+
+/// What kind of filter a plugin is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Filter {
+    /// It sees requests.
+    Http,
+    /// It sees connections.
+    Network,
 }
 
 /// What became of a plugin that was brought to Envoy.
@@ -84,26 +95,36 @@ impl Envoy {
     /// Starts the program `binary` as the proxy `node`.
     pub fn start(binary: &Path, node: &Node) -> Result<Self, Error> {
         let upstream = upstream::Upstream::start()?;
+        let tcp = tcp::Upstream::start()?;
         let folder = process::Folder::new()?;
         bootstrap::write_listeners(folder.path(), &[])?;
-        bootstrap::write(folder.path(), node, upstream.address())?;
+        bootstrap::write(folder.path(), node, upstream.address(), tcp.address()?)?;
         let process = process::Process::start(binary, folder)?;
         let admin = admin::Admin::new(process.admin_address()?);
         let barrier = wait("Envoy to listen", || {
             process.check_alive()?;
             admin.listener("barrier")
         })?;
-        Ok(Self { process, admin, upstream, barrier, level: Level::Info, plugins: 0 })
+        Ok(Self { process, admin, upstream, tcp, barrier, level: Level::Info, plugins: 0 })
     }
 
     /// Brings a plugin: `module` as `setup` says; `filter_state` names what its exchanges shall show.
-    pub fn load(&mut self, module: &Path, setup: &Setup, filter_state: &[&str]) -> Result<Start<'_>, Error> {
+    pub fn load(
+        &mut self,
+        module: &Path,
+        setup: &Setup,
+        filter: Filter,
+        filter_state: &[&str],
+    ) -> Result<Start<'_>, Error> {
         self.plugins += 1;
         let vm_id = format!("case-{}", self.plugins);
         self.set_log_level(setup.log_level)?;
         let metrics_before = self.metrics()?;
-        let listener =
-            bootstrap::listener(self.process.folder(), &vm_id, &absolute(module)?, setup, filter_state);
+        let listener = match filter {
+            Filter::Http => bootstrap::listener,
+            Filter::Network => tcp::listener,
+        };
+        let listener = listener(self.process.folder(), &vm_id, &absolute(module)?, setup, filter_state);
         bootstrap::write_listeners(self.process.folder(), &[listener])?;
         match self.wait_for_listener(&vm_id)? {
             Some(address) => {

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::connections;
 use super::format::{AfterAll, Expect, Field, HostCalls, LogPattern, Metric, Reached, Upstream};
 use super::report::{bytes, values};
 use super::text::Text;
@@ -24,20 +25,39 @@ pub(super) struct Mismatch {
 }
 
 /// Collects mismatches of one expectation.
-struct Sheet {
+pub(super) struct Sheet {
     request: Option<usize>,
     line: u64,
-    found: Vec<Mismatch>,
+    pub(super) found: Vec<Mismatch>,
 }
 
 impl Sheet {
-    fn add(&mut self, what: impl Into<String>, expected: impl Into<String>, seen: impl Into<String>) {
+    /// `request` is the index of the request or connection.
+    pub(super) fn new(request: Option<usize>, line: u64) -> Self {
+        Self { request, line, found: Vec::new() }
+    }
+
+    /// What is expected of requests and of connections.
+    pub(super) fn common(&mut self, expect: &Expect, host: Host, seen: &Exchange) {
+        filter_state(self, expect, seen);
+        self.log(expect.log.as_ref(), expect.no_log.as_ref(), &seen.log);
+        if host != Host::Envoy {
+            host_calls(self, expect.host_calls.as_ref(), &seen.host_calls);
+        }
+    }
+
+    pub(super) fn add(
+        &mut self,
+        what: impl Into<String>,
+        expected: impl Into<String>,
+        seen: impl Into<String>,
+    ) {
         let (request, line) = (self.request, self.line);
         let (what, expected, seen) = (what.into(), expected.into(), seen.into());
         self.found.push(Mismatch { request, line, what, expected, seen });
     }
 
-    fn bytes(&mut self, what: &str, expected: Option<&Text>, seen: &[u8]) {
+    pub(super) fn bytes(&mut self, what: &str, expected: Option<&Text>, seen: &[u8]) {
         if let Some(Text(expected)) = expected.filter(|expected| expected.0 != seen) {
             self.add(what, bytes(expected), bytes(seen));
         }
@@ -116,6 +136,9 @@ pub(super) fn case(case: &Case, host: Host, seen: &Seen) -> Vec<Mismatch> {
             found.extend(request(index, expect, host, seen.exchanges.get(index)));
         }
     }
+    if !seen.rejected {
+        found.extend(connections::check(case, host, seen));
+    }
     found.extend(after.map(|after| after_all(after, seen)).into_iter().flatten());
     found
 }
@@ -132,7 +155,7 @@ fn wrong_start(case: &Case, after: Option<&Placed<AfterAll>>, rejected: bool) ->
 }
 
 fn request(index: usize, expect: &Placed<Expect>, host: Host, seen: Option<&Exchange>) -> Vec<Mismatch> {
-    let mut sheet = Sheet { request: Some(index), line: expect.line, found: Vec::new() };
+    let mut sheet = Sheet::new(Some(index), expect.line);
     let Some(seen) = seen else {
         sheet.add("request", "an answer", "it was not sent");
         return sheet.found;
@@ -142,11 +165,7 @@ fn request(index: usize, expect: &Placed<Expect>, host: Host, seen: Option<&Exch
     if let Some(expected) = &expect.upstream {
         upstream(&mut sheet, expected, seen.upstream.as_ref());
     }
-    filter_state(&mut sheet, expect, seen);
-    sheet.log(expect.log.as_ref(), expect.no_log.as_ref(), &seen.log);
-    if host != Host::Envoy {
-        host_calls(&mut sheet, expect.host_calls.as_ref(), &seen.host_calls);
-    }
+    sheet.common(expect, host, seen);
     sheet.found
 }
 

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use super::extensions::Modules;
 use super::harness::{self, Test};
 use super::{Case, Host, Measured, Seen};
-use crate::envoy::{Envoy, Error, Metric, Node, Plugin, Start};
+use crate::envoy::{Envoy, Error, Filter, Metric, Node, Plugin, Start};
 
 /// The `main` of the test that runs the cases of all extensions in the Envoy `binary`.
 ///
@@ -65,7 +65,8 @@ impl Runner {
 
 fn run(envoy: &mut Envoy, module: &Path, case: &Case) -> Result<Seen, Error> {
     let filter_state: Vec<_> = case.filter_state().collect();
-    match envoy.load(module, case.setup(), &filter_state)? {
+    let filter = if case.connections().next().is_some() { Filter::Network } else { Filter::Http };
+    match envoy.load(module, case.setup(), filter, &filter_state)? {
         Start::Rejected(log) => Ok(Seen { rejected: true, log, ..Seen::default() }),
         Start::Serving(mut plugin) => serve(&mut plugin, case),
     }
@@ -74,12 +75,14 @@ fn run(envoy: &mut Envoy, module: &Path, case: &Case) -> Result<Seen, Error> {
 fn serve(plugin: &mut Plugin<'_>, case: &Case) -> Result<Seen, Error> {
     let exchanges = case.exchanges().map(|(request, answer)| plugin.exchange(request, answer));
     let exchanges = exchanges.collect::<Result<_, _>>()?;
+    let connections = case.connections().map(|connection| plugin.connect(connection));
+    let connections = connections.collect::<Result<_, _>>()?;
     let measured = |metric| match metric {
         Metric::Counter(value) | Metric::Gauge(value) => Measured::Number(value),
         Metric::Histogram(samples) => Measured::Samples(samples),
     };
     let metrics = plugin.metrics()?.into_iter().map(|(name, metric)| (name, measured(metric))).collect();
-    Ok(Seen { rejected: false, exchanges, log: plugin.log()?, metrics })
+    Ok(Seen { rejected: false, exchanges, connections, log: plugin.log()?, metrics })
 }
 
 /// So many processes may wait for cases at once; each holds some 60 MB.

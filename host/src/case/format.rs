@@ -10,6 +10,7 @@ use serde::de::value::MapAccessDeserializer;
 use serde::de::{Deserializer, Error, MapAccess, SeqAccess, Visitor};
 use serde_saphyr::Spanned;
 
+use super::connections::ConnectionEntry;
 use super::text::Text;
 use crate::exchange;
 
@@ -75,6 +76,10 @@ pub(super) struct CaseEntry {
     #[serde(default)]
     #[schemars(with = "Vec<RequestEntry>")]
     pub(super) requests: Vec<Spanned<RequestEntry>>,
+    /// Connections instead of requests: the plugin is a network filter then.
+    #[serde(default)]
+    #[schemars(with = "Vec<ConnectionEntry>")]
+    pub(super) connections: Vec<Spanned<ConnectionEntry>>,
     /// What must hold once all requests are done.
     #[schemars(with = "Option<AfterAll>")]
     pub(super) expect: Option<Spanned<AfterAll>>,

@@ -8,6 +8,7 @@ use serde::Deserialize;
 use serde_path_to_error::{Deserializer, Segment, Track};
 use serde_saphyr::Spanned;
 
+use super::connections;
 use super::format::{
     AfterAll, Answer, CaseEntry, CaseFile, Config, Differs, Direction, Expect, Field, HostCalls, LogPattern,
     Node, Reached, Request, RequestEntry, Upstream,
@@ -73,7 +74,7 @@ pub fn parse(file: &Path, yaml: &str, plugin: &str) -> Result<Vec<Case>, Error> 
 }
 
 /// A line and what is wrong there.
-type Fault = (u64, String);
+pub(super) type Fault = (u64, String);
 
 fn require(holds: bool, line: u64, otherwise: impl Into<String>) -> Result<(), Fault> {
     if holds { Ok(()) } else { Err((line, otherwise.into())) }
@@ -99,7 +100,7 @@ fn path(path: serde_path_to_error::Path) -> String {
     for segment in &path {
         match segment {
             Segment::Seq { index } => {
-                in_list = list == "cases" || list == "requests";
+                in_list = ["cases", "requests", "connections"].contains(&list.as_str());
                 words += &format!("[{index}]");
                 continue;
             }
@@ -143,11 +144,15 @@ fn case(file: &Path, shared: &CaseFile, entry: &Spanned<CaseEntry>, plugin: &str
     let steps =
         steps.map(|(index, request)| step(request, answer, setup.log_level).map_err(in_request(case, index)));
     let steps = steps.collect::<Result<Vec<_>, _>>()?;
+    let talks = case.connections.iter().enumerate();
+    let talks = talks
+        .map(|(index, entry)| connections::talk(entry, setup.log_level).map_err(in_connection(case, index)));
+    let talks = talks.collect::<Result<Vec<_>, _>>()?;
     let expect = expectation(case.expect.as_ref(), case.differs.as_ref(), |after| {
         after_all_can_fail(after, setup.log_level)
     })
     .map_err(in_case(case))?;
-    let case = Case { file: file.into(), line, name: case.name.clone(), setup, steps, expect };
+    let case = Case { file: file.into(), line, name: case.name.clone(), setup, steps, talks, expect };
     whole_case(&case)?;
     Ok(case)
 }
@@ -161,17 +166,29 @@ fn in_request(case: &CaseEntry, index: usize) -> impl Fn(Fault) -> Fault {
     move |(line, message)| inner((line, format!("requests[{index}]: {message}")))
 }
 
+fn in_connection(case: &CaseEntry, index: usize) -> impl Fn(Fault) -> Fault {
+    let inner = in_case(case);
+    move |(line, message)| inner((line, format!("connections[{index}]: {message}")))
+}
+
 /// What only shows when the case is seen as a whole.
 fn whole_case(case: &Case) -> Result<(), Fault> {
     let about = |text: &str| format!("case \"{}\": {text}", case.name);
     let of_all = case.expect.everywhere.as_ref();
     let rejected = of_all.is_some_and(|after| after.value.rejected.is_some());
     require(
-        !rejected || case.steps.is_empty(),
+        case.steps.is_empty() || case.talks.is_empty(),
+        case.line,
+        about("has both `requests` and `connections`; make two cases of it"),
+    )?;
+    require(
+        !rejected || case.steps.is_empty() && case.talks.is_empty(),
         case.line,
         about("a configuration that is rejected serves no requests; remove `requests` or `rejected`"),
     )?;
-    let any = of_all.is_some() || case.steps.iter().any(|step| step.expect.everywhere.is_some());
+    let any = of_all.is_some()
+        || case.steps.iter().any(|step| step.expect.everywhere.is_some())
+        || case.talks.iter().any(|talk| talk.expect.everywhere.is_some());
     require(
         any,
         case.line,
@@ -226,7 +243,7 @@ fn step(
     Ok(Step { line, send, upstream, expect })
 }
 
-fn expectation<T: Clone>(
+pub(super) fn expectation<T: Clone>(
     everywhere: Option<&Spanned<T>>,
     differs: Option<&Differs<T>>,
     can_fail: impl Fn(&T) -> Result<(), String>,
@@ -321,7 +338,7 @@ fn frame(message: &mut Message, bodiless: bool, chunked: bool) {
 }
 
 /// Refuses expectations on a request that hold whatever the plugin does.
-fn expect_can_fail(expect: &Expect, level: exchange::Level) -> Result<(), String> {
+pub(super) fn expect_can_fail(expect: &Expect, level: exchange::Level) -> Result<(), String> {
     let Expect {
         status,
         details,

@@ -39,8 +39,9 @@ pub(super) fn seen<G: Guest + 'static>(
     };
     let exchanges =
         case.exchanges().map(|(request, answer)| host.exchange(request.clone(), answer)).collect();
+    let connections = case.connections().map(|connection| host.connect(connection.clone())).collect();
     let metrics = host.metrics().into_iter().map(|(name, metric)| (name, measured(&metric))).collect();
-    Seen { rejected: false, exchanges, log: host.log(), metrics }
+    Seen { rejected: false, exchanges, connections, log: host.log(), metrics }
 }
 
 fn measured(metric: &Metric) -> Measured {

@@ -32,7 +32,7 @@ pub(super) fn values(values: &[&[u8]]) -> String {
 /// The report of a case that failed.
 pub(super) fn failure(case: &Case, host: Host, mismatches: &[Mismatch], seen: &Seen) -> String {
     let mut text = format!("{}:{}: {} [{host:?}]\n", case.file.display(), case.line, case.name);
-    let requests = (0..case.steps.len()).map(Some).chain([None]);
+    let requests = (0..case.steps.len().max(case.talks.len())).map(Some).chain([None]);
     for request in requests {
         let mut here = mismatches.iter().filter(|mismatch| mismatch.request == request).peekable();
         let Some(first) = here.peek() else { continue };
@@ -49,6 +49,9 @@ pub(super) fn failure(case: &Case, host: Host, mismatches: &[Mismatch], seen: &S
 }
 
 fn request_title(case: &Case, index: usize) -> String {
+    if let Some(talk) = case.talks.get(index) {
+        return format!("connection {} of {} (line {})", index + 1, case.talks.len(), talk.line);
+    }
     let Some(step) = case.steps.get(index) else { return String::new() };
     let part = |name| step.send.headers.first(name).unwrap_or_default();
     let part = |name| part(name).escape_ascii().take(SHOWN).map(char::from).collect::<String>();

@@ -48,6 +48,7 @@ fn seen() -> Seen {
         exchanges: vec![exchange],
         log,
         metrics: metrics.map(|(name, value)| (name.to_owned(), value)).into(),
+        ..Seen::default()
     }
 }
 

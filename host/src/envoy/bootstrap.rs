@@ -35,7 +35,7 @@ pub(super) const ACCESS_LOG: &str = "access.log";
 const LISTENERS: &str = "listeners.json";
 
 /// Writes the bootstrap.
-pub(super) fn write(folder: &Path, node: &Node, upstream: SocketAddr) -> Result<(), Error> {
+pub(super) fn write(folder: &Path, node: &Node, upstream: SocketAddr, tcp: SocketAddr) -> Result<(), Error> {
     let bootstrap = json!({
         "node": {"id": node.id, "cluster": node.cluster, "metadata": node.metadata},
         "admin": {"address": address("127.0.0.1:0".parse().map_err(super::during("address"))?)},
@@ -44,7 +44,7 @@ pub(super) fn write(folder: &Path, node: &Node, upstream: SocketAddr) -> Result<
             "path_config_source": {"path": folder.join(LISTENERS)},
             "resource_api_version": "V3",
         }},
-        "static_resources": {"clusters": [cluster(upstream)], "listeners": [barrier()]},
+        "static_resources": {"clusters": [cluster(upstream), tcp_cluster(tcp)], "listeners": [barrier()]},
     });
     Ok(std::fs::write(folder.join(BOOTSTRAP), bootstrap.to_string())?)
 }
@@ -60,7 +60,7 @@ fn address(address: SocketAddr) -> Value {
     json!({"socket_address": {"address": address.ip().to_string(), "port_value": address.port()}})
 }
 
-fn any(package: &str, message: &str, mut fields: Value) -> Value {
+pub(super) fn any(package: &str, message: &str, mut fields: Value) -> Value {
     fields["@type"] = json!(format!("type.googleapis.com/{package}.{message}"));
     fields
 }
@@ -87,6 +87,18 @@ fn cluster(upstream: SocketAddr) -> Value {
     })
 }
 
+fn tcp_cluster(upstream: SocketAddr) -> Value {
+    let endpoint = json!({"endpoint": {"address": address(upstream)}});
+    json!({
+        "name": super::tcp::CLUSTER,
+        "type": "STATIC",
+        "connect_timeout": "5s",
+        "load_assignment": {
+            "cluster_name": super::tcp::CLUSTER, "endpoints": [{"lb_endpoints": [endpoint]}]
+        },
+    })
+}
+
 /// A listener on the same worker that answers by itself.
 fn barrier() -> Value {
     let route = json!({"match": {"prefix": ""}, "direct_response": {"status": 200}});
@@ -108,8 +120,13 @@ pub(super) fn listener(
         any("envoy.extensions.filters.http.wasm.v3", "Wasm", json!({"config": plugin(vm_id, module, setup)}));
     let filters = vec![json!({"name": "wasm", "typed_config": filter})];
     let manager = connection_manager(route, filters, access_log(folder, vm_id, filter_state));
-    let mut listener = any("envoy.config.listener.v3", "Listener", listener_of(vm_id, manager));
-    listener["traffic_direction"] = json!(match setup.direction {
+    directed(listener_of(vm_id, manager), setup.direction)
+}
+
+/// A listener that is brought by the discovery, and says which side it serves.
+pub(super) fn directed(listener: Value, direction: Direction) -> Value {
+    let mut listener = any("envoy.config.listener.v3", "Listener", listener);
+    listener["traffic_direction"] = json!(match direction {
         Direction::Unspecified => "UNSPECIFIED",
         Direction::Inbound => "INBOUND",
         Direction::Outbound => "OUTBOUND",
@@ -118,10 +135,14 @@ pub(super) fn listener(
 }
 
 fn listener_of(name: &str, manager: Value) -> Value {
+    listener_with(name, &json!([{"name": "http", "typed_config": manager}]))
+}
+
+pub(super) fn listener_with(name: &str, filters: &Value) -> Value {
     json!({
         "name": name,
         "address": {"socket_address": {"address": "127.0.0.1", "port_value": 0}},
-        "filter_chains": [{"filters": [{"name": "http", "typed_config": manager}]}],
+        "filter_chains": [{"filters": filters}],
     })
 }
 
@@ -143,7 +164,7 @@ fn connection_manager(route: Value, mut filters: Vec<Value>, access_log: Value) 
     )
 }
 
-fn plugin(vm_id: &str, module: &Path, setup: &Setup) -> Value {
+pub(super) fn plugin(vm_id: &str, module: &Path, setup: &Setup) -> Value {
     // Measured on 1.40: with `failure_policy: FAIL_OPEN` the request that fails the VM is still answered 503; only the
     // older `fail_open` lets it through too, which is what the word promises.
     let (policy, value) =
@@ -164,7 +185,7 @@ fn plugin(vm_id: &str, module: &Path, setup: &Setup) -> Value {
 }
 
 /// One line of JSON for each stream; [`super::access`] reads it.
-fn access_log(folder: &Path, vm_id: &str, filter_state: &[&str]) -> Value {
+pub(super) fn access_log(folder: &Path, vm_id: &str, filter_state: &[&str]) -> Value {
     let state: Map<_, _> = filter_state
         .iter()
         .map(|name| (name.to_string(), format!("%FILTER_STATE({name}:TYPED)%").into()))

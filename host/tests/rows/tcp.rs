@@ -166,6 +166,9 @@ fn row_52_an_end_that_is_held_back_does_not_reach_the_other_side() {
     let (seen, told) = run(&[upstream("one"), Act::UpstreamEnds], stop(Side::Response));
     let expected = "new, up 3, up 3 end, up closed 0, down 0 end, down closed 1";
     assert_eq!((told, seen.client), (format!("{expected}, {END}"), Vec::new()));
+    let (seen, told) = run(&[upstream("one"), Act::ClientEnds, Act::UpstreamEnds], stop(Side::Response));
+    let expected = "new, up 3, down 0 end, up 3 end, up closed 0, down closed 1";
+    assert_eq!((told, seen.held_back), (format!("{expected}, {END}"), false));
 }
 
 #[test]

@@ -75,6 +75,8 @@ impl<G: Guest> Worker<G> {
             _ if !end || tcp.closed => None,
             Side::Request if tcp.upstream.end_passed => Some(REMOTE),
             Side::Request if tcp.upstream.ended && tcp.downstream.end_passed => Some(LOCAL),
+            // The upstream's connection is over; else the client's is.
+            Side::Response if tcp.downstream.end_passed => Some(LOCAL),
             Side::Response if tcp.downstream.ended && tcp.upstream.end_passed => Some(LOCAL),
             _ => None,
         });
