@@ -1,5 +1,5 @@
-//! The manifests that an extension ships with: envoy.yaml serves what it promises in a real Envoy, by scripts/run, and
-//! wasmplugin.yaml is what Istio accepts, with the same configuration.
+//! The manifests that an extension ships with: envoy.yaml serves what it promises in the embedded host and in a real Envoy,
+//! by scripts/run, and wasmplugin.yaml is what Istio accepts, with the same configuration.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -12,7 +12,7 @@ use proxy_wasm_kit_tests::{Metadata, assert_none, read, root};
 use regex_lite::Regex;
 use serde_json::Value;
 
-/// `scripts/run EXTENSION`, serving.
+/// `scripts/run`, serving.
 struct Run {
     process: Child,
     output: BufReader<ChildStdout>,
@@ -22,11 +22,22 @@ struct Run {
 }
 
 impl Run {
+    /// One extension in a real Envoy.
     fn start(extension: &str, envoy: &Path) -> Self {
+        let mut command = Command::new(root().join("scripts/run"));
+        command.args([extension, "--envoy"]).env("ENVOY", envoy);
+        Self::of(command)
+    }
+
+    /// All extensions in the embedded host.
+    fn embedded() -> Self {
+        Self::of(Command::new(root().join("scripts/run")))
+    }
+
+    fn of(mut command: Command) -> Self {
         let port = free_port();
-        let mut process = Command::new(root().join("scripts/run"))
-            .args([extension, "--port", &port.to_string()])
-            .env("ENVOY", envoy)
+        let mut process = command
+            .args(["--port", &port.to_string()])
             .stdout(Stdio::piped())
             .spawn()
             .expect("scripts/run starts");
@@ -94,6 +105,24 @@ fn a_deployment_serves_what_it_promises() {
         }
     }
     assert_none(&wrong);
+}
+
+#[test]
+fn the_embedded_host_serves_what_every_deployment_promises() {
+    let run = Run::embedded();
+    let unserved = extensions().into_iter().filter(|extension| {
+        let path = format!("/{extension}/");
+        !run.proposals.iter().any(|(command, _)| command.contains(&path))
+    });
+    let mut wrong: Vec<String> = unserved.map(|extension| format!("{extension} is not served")).collect();
+    for (command, promise) in &run.proposals {
+        let status = Request::of(command, run.port).status(run.port);
+        if !promise.starts_with(&status) {
+            wrong.push(format!("`{command}` promises {promise:?}, and is answered with {status}"));
+        }
+    }
+    assert_none(&wrong);
+    assert_eq!(run.end("-INT").code(), Some(0));
 }
 
 #[test]
@@ -257,17 +286,17 @@ impl Request {
         request
     }
 
-    /// The whole answer, or nothing when Envoy closes the connection without one.
+    /// The whole answer, or nothing when the proxy closes the connection without one.
     fn send(&self, port: u16) -> String {
-        let mut stream = TcpStream::connect(("127.0.0.1", port)).expect("Envoy listens");
+        let mut stream = TcpStream::connect(("127.0.0.1", port)).expect("the proxy listens");
         stream.set_read_timeout(Some(Duration::from_secs(10))).expect("a timeout can be set");
         let line = format!("{} {} HTTP/1.1", self.method, self.path).into_bytes();
         let fixed = [line, b"host: 127.0.0.1".to_vec(), b"connection: close".to_vec()];
         let mut bytes = fixed.iter().chain(&self.headers).cloned().collect::<Vec<_>>().join(&b"\r\n"[..]);
         bytes.extend_from_slice(b"\r\n\r\n");
-        stream.write_all(&bytes).expect("Envoy reads");
+        stream.write_all(&bytes).expect("the proxy reads");
         let mut answer = Vec::new();
-        stream.read_to_end(&mut answer).expect("Envoy answers");
+        stream.read_to_end(&mut answer).expect("the proxy answers");
         String::from_utf8_lossy(&answer).into_owned()
     }
 

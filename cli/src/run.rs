@@ -41,8 +41,9 @@ use upstream::Upstream;
 /// local reply, callouts, host calls, log lines, time. Both sides speak HTTP/1.1 and HTTP/2 without TLS.
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
-    /// A module, and behind a colon its configuration: JSON, or YAML that the plugin gets as JSON. Repeat it for a chain
-    #[arg(long = "plugin", value_name = "NAME.wasm[:CONFIG]", required = true)]
+    /// A module, and behind a colon its configuration: JSON, or YAML that the plugin gets as JSON. Repeat it for a chain.
+    /// With /PREFIX= in front it serves only what lies below that path, and sees paths without it
+    #[arg(long = "plugin", value_name = "[/PREFIX=]NAME.wasm[:CONFIG]", required = true)]
     plugins: Vec<Spec>,
     /// Where requests go: http://HOST:PORT, h2c://HOST:PORT for HTTP/2, or echo, which answers with the request
     #[arg(long, value_name = "URL|echo", default_value = "echo")]

@@ -7,9 +7,11 @@ use crate::failure::Failure;
 use proxy_wasm_kit_host::exchange::{Level, Setup};
 use proxy_wasm_kit_host::wasm::{Limits, Module};
 
-/// `NAME.wasm`, or `NAME.wasm:CONFIGURATION`.
+/// `NAME.wasm` or `NAME.wasm:CONFIGURATION`, and in front of it `/PREFIX=`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Spec {
+    /// The paths that it serves, without a slash at the end; all of them if there is none.
+    pub(crate) prefix: Option<String>,
     pub(crate) module: PathBuf,
     pub(crate) configuration: Option<PathBuf>,
 }
@@ -18,6 +20,9 @@ impl FromStr for Spec {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
+        let prefixed = text.split_once('=').filter(|(prefix, _)| is_prefix(prefix));
+        let prefix = prefixed.map(|(prefix, _)| prefix.trim_end_matches('/').to_owned());
+        let text = prefixed.map_or(text, |(_, rest)| rest);
         let (module, configuration) = match text.split_once(".wasm:") {
             Some((_, "")) => return Err("names no configuration behind the colon".into()),
             Some((module, configuration)) => (format!("{module}.wasm"), Some(configuration.into())),
@@ -26,8 +31,13 @@ impl FromStr for Spec {
         if module.is_empty() {
             return Err("names no module".into());
         }
-        Ok(Self { module: module.into(), configuration })
+        Ok(Self { prefix, module: module.into(), configuration })
     }
+}
+
+/// Whether it can be the beginning of a path; `/` alone is that of every path, and no prefix.
+fn is_prefix(text: &str) -> bool {
+    text.starts_with('/') && !text.contains(".wasm") && !text.trim_end_matches('/').is_empty()
 }
 
 impl Spec {
@@ -113,6 +123,7 @@ mod tests {
     #[test]
     fn a_configuration_stands_behind_the_colon() {
         let spec = |module: &str, configuration: Option<&str>| Spec {
+            prefix: None,
             module: module.into(),
             configuration: configuration.map(PathBuf::from),
         };
@@ -120,6 +131,8 @@ mod tests {
         assert_eq!(read("a.wasm"), Ok(spec("a.wasm", None)));
         assert_eq!(read("x/a.wasm:b/c.yaml"), Ok(spec("x/a.wasm", Some("b/c.yaml"))));
         assert_eq!(read("a:b/a.wasm:c:d"), Ok(spec("a:b/a.wasm", Some("c:d"))));
+        let prefixed = Spec { prefix: Some("/a".into()), ..spec("/x/a=b.wasm", Some("c")) };
+        assert_eq!(read("/a/=/x/a=b.wasm:c"), Ok(prefixed));
         assert!(read("a.wasm:").is_err() && read("").is_err());
     }
 }

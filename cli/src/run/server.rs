@@ -178,6 +178,7 @@ impl Local {
             let tell = move |name: &str, lines: &[_]| terminal.print(&trace::render_background(name, lines));
             // What all workers log when they start, one of them tells.
             PluginVm::start(plugin, &self.clusters, self.index == 0, Box::new(tell))
+                .map(|vm| (plugin.spec.prefix.clone(), vm))
                 .map_err(|rejection| plugin.spec.rejected(&rejection.text()))
         };
         let plugins = plugins.iter().map(start).collect::<Result<_, _>>()?;
@@ -196,7 +197,7 @@ impl Local {
     fn snapshot(&self) -> Snapshot {
         let mut snapshot = Snapshot::default();
         let serving = self.serving.borrow();
-        for plugin in serving.iter().flat_map(|chain| &chain.plugins) {
+        for (_, plugin) in serving.iter().flat_map(|chain| &chain.plugins) {
             snapshot.add(plugin.metrics());
         }
         snapshot.statuses = self.statuses.borrow().clone();

@@ -52,6 +52,19 @@ fn a_plugin_answers_and_those_before_it_see_the_answer() {
 }
 
 #[test]
+fn a_plugin_with_a_prefix_serves_what_lies_below_it() {
+    let workshop = workshop("prefix");
+    let plugins =
+        ["--plugin", "/a=configured.wasm:one.json", "--plugin", "/closed=answering.wasm", "--quiet"];
+    let proxy = Proxy::start(&workshop, &plugins);
+    let below = proxy.get("/a/b?c");
+    assert!(below.contains("GET /b?c HTTP/1.1\n") && below.contains("x-config: one\n"), "{below}");
+    assert!(proxy.get("/closed/").starts_with("HTTP/1.1 403 "));
+    let beside = proxy.get("/other");
+    assert!(beside.contains("GET /other HTTP/1.1\n") && !beside.contains("x-config"), "{beside}");
+}
+
+#[test]
 fn http2_is_spoken_on_both_sides_and_bodies_and_trailers_pass() {
     let workshop = workshop("http2");
     let behind = Proxy::start(&workshop, &["--plugin", "configured.wasm:one.json"]);
