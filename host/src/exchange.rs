@@ -1,7 +1,7 @@
 //! What goes into a test and what comes out of it, whichever host runs it: plain data, no behaviour of a proxy.
 
 use crate::outside::Cluster;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// An ordered list of header fields: names in lower case, values as bytes, repeated names kept.
 ///
@@ -123,8 +123,18 @@ pub struct Setup {
     pub configuration: Vec<u8>,
     /// VM configuration, byte for byte.
     pub vm_configuration: Vec<u8>,
-    /// Skip the plugin rather than answer 503 when its VM has failed.
+    /// Skip the plugin rather than answer 503 when its VM has failed: Envoy's older setting, which also lets the request
+    /// through that fails the VM.
     pub fail_open: bool,
+    /// What becomes of streams when the plugin's VM has failed.
+    pub failure_policy: FailurePolicy,
+    /// The host functions and callbacks that the plugin may use, by their names at the ABI; all if it is none or empty.
+    pub allowed_capabilities: Option<BTreeSet<String>>,
+    /// Worker threads of the proxy, at least one; each has VMs of its own.
+    pub workers: usize,
+    /// Play the starts on the main thread, too: a plugin is then configured once for each worker and twice more, as by
+    /// Envoy.
+    pub rehearse: bool,
     /// Envoy's `allow_on_headers_stop_iteration`: a pause on headers still lets the body be seen.
     pub allow_on_headers_stop_iteration: bool,
     /// Node id (`xds.node.id`).
@@ -160,6 +170,10 @@ impl Default for Setup {
             configuration: Vec::new(),
             vm_configuration: Vec::new(),
             fail_open: false,
+            failure_policy: FailurePolicy::Closed,
+            allowed_capabilities: None,
+            workers: 1,
+            rehearse: false,
             allow_on_headers_stop_iteration: false,
             node_id: "test-node".into(),
             node_cluster: "test-cluster".into(),
@@ -173,6 +187,25 @@ impl Default for Setup {
             protocol: Protocol::Http1,
             clusters: BTreeMap::new(),
         }
+    }
+}
+
+/// What becomes of streams when a plugin's VM has failed (Envoy's `failure_policy`).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum FailurePolicy {
+    /// They are answered 503.
+    #[default]
+    Closed,
+    /// The one that fails the VM is answered 503, later ones skip the plugin.
+    Open,
+    /// As `Closed`, but a later stream tries to start the plugin again, at most once a second.
+    Reload,
+}
+
+impl Setup {
+    /// Whether streams skip the plugin once its VM has failed.
+    pub(crate) fn skips_failed(&self) -> bool {
+        self.fail_open || self.failure_policy == FailurePolicy::Open
     }
 }
 

@@ -56,7 +56,7 @@ pub struct Arrival {
 }
 
 /// The clusters around a proxy.
-pub trait Outside {
+pub trait Outside: Send + Sync {
     /// Whether there is a cluster of this name.
     fn knows(&self, cluster: &str) -> bool;
 

@@ -1,9 +1,10 @@
-//! A VM on a thread of its own, whichever back end runs its guest: work is sent to it, and what was seen comes back.
+//! An engine on a thread of its own, whichever back end runs its guests: work is sent to it, and what was seen comes back.
 
 use crate::connection::{Connected, Connection};
-use crate::engine::{Errand, Guest, Metric, Refusal, Shared, Vm, Worker};
+use crate::engine::{Errand, Guest, Metric, Plan, Refusal, Shared, Vm, Worker};
 use crate::exchange::{Exchange, LogLine, Message, Setup};
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::sync::mpsc::{Sender, channel};
 use std::thread::{Builder, JoinHandle};
 use std::time::Duration;
@@ -14,7 +15,7 @@ const STACK: usize = 8 * 1024 * 1024;
 
 type Job<G> = Box<dyn FnOnce(&mut Worker<G>) + Send>;
 
-/// A plugin that has been configured, in a VM of its own.
+/// Plugins that have been configured.
 pub struct Host<G> {
     jobs: Option<Sender<Job<G>>>,
     thread: Option<JoinHandle<()>>,
@@ -43,27 +44,40 @@ impl std::error::Error for Rejected {}
 /// What a VM's thread says when it has started.
 type Started = Result<BTreeMap<String, u32>, Rejected>;
 
+/// [`Code`](crate::engine::Code) that another thread runs.
+pub(crate) type SentCode<G> = Arc<dyn Fn(&Shared) -> Result<G, Refusal> + Send + Sync>;
+
+/// One plugin of a chain: makes guests, on the thread of the engine.
+pub(crate) struct Part<G> {
+    /// Plugins with the same number run the same code.
+    pub(crate) identity: usize,
+    pub(crate) code: SentCode<G>,
+    pub(crate) setup: Setup,
+}
+
+impl<G> From<Part<G>> for Plan<G> {
+    fn from(part: Part<G>) -> Self {
+        Self { code: part.code, identity: part.identity, setup: part.setup }
+    }
+}
+
 impl<G: Guest + 'static> Host<G> {
-    /// Starts a VM: `initialise` makes the guest, on the VM's thread; then the plugin is configured.
-    pub(crate) fn spawn(
-        setup: Setup,
-        initialise: impl FnOnce(&Shared) -> Result<G, Refusal> + Send + 'static,
-    ) -> Result<Self, Rejected> {
+    /// Starts plugins, which a request passes in this order.
+    pub(crate) fn spawn(plugins: Vec<Part<G>>) -> Result<Self, Rejected> {
         let (jobs, work) = channel::<Job<G>>();
         let (tell, started) = channel::<Started>();
         let run = move || {
-            let vm = Vm::shared(setup);
-            let started =
-                initialise(&vm).map(|guest| Worker::new(vm.clone(), guest)).and_then(|mut worker| {
-                    worker.start()?;
-                    Ok(worker)
-                });
+            let setup = plugins.first().map(|part| part.setup.clone()).unwrap_or_default();
+            let plans = plugins.into_iter().map(Plan::from).collect();
+            let mut worker = Worker::of(Vm::shared(setup), plans);
+            let outcome = worker.start();
+            let accepted = outcome.is_ok();
             // Nobody listens any more when the test has given up.
-            let _ = tell.send(match &started {
-                Ok(_) => Ok(vm.borrow().host_calls().clone()),
-                Err(reason) => Err(Rejected { log: vm.borrow().lines().to_vec(), reason: reason.clone() }),
+            let _ = tell.send(match outcome {
+                Ok(()) => Ok(worker.vm().borrow().host_calls().clone()),
+                Err(reason) => Err(Rejected { log: worker.vm().borrow().lines().to_vec(), reason }),
             });
-            if let Ok(mut worker) = started {
+            if accepted {
                 work.iter().for_each(|job| job(&mut worker));
             }
         };
@@ -74,6 +88,26 @@ impl<G: Guest + 'static> Host<G> {
             Err(_) => host.join(),
         }
         Ok(host)
+    }
+
+    /// Puts other plugins in the place of those that there are.
+    pub(crate) fn replace(&self, plugins: Vec<Part<G>>) -> Result<(), Rejected> {
+        self.ask(move |worker| {
+            let first_line = worker.vm().borrow().lines().len();
+            let outcome = worker.reconfigure(plugins.into_iter().map(Plan::from).collect());
+            let log = worker.vm().borrow().lines().get(first_line..).unwrap_or_default().to_vec();
+            outcome.map_err(|reason| Rejected { log, reason })
+        })
+    }
+
+    /// The proxy goes down: root contexts are told. One that is not done yet lives on until it says so.
+    pub fn shut_down(&self) {
+        self.ask(Worker::shut_down);
+    }
+
+    /// The next request goes to this worker; by default they take turns.
+    pub fn turn_to(&self, worker: usize) {
+        self.ask(move |engine| engine.turn_to(worker));
     }
 
     /// Runs one request through the plugin, from its first header to `proxy_on_delete`. `upstream` is what the upstream

@@ -27,15 +27,40 @@ pub use limits::Limits;
 pub use module::{Module, Source};
 
 use crate::exchange::Setup;
-use crate::vm_thread;
+use crate::vm_thread::{self, Part};
+use std::sync::Arc;
 
-/// A compiled plugin that has been configured, in a VM of its own.
+/// Compiled plugins that have been configured.
 pub type Host = vm_thread::Host<Instance>;
 
 impl Host {
     /// Starts a VM: instantiates and initialises the module, then configures the plugin.
     pub fn start(module: &Module, setup: Setup) -> Result<Self, Rejected> {
+        Self::start_chain([(module, setup)])
+    }
+
+    /// Starts several plugins, which a request passes in this order. The proxy is that of the first setup.
+    pub fn start_chain<'a>(plugins: impl IntoIterator<Item = (&'a Module, Setup)>) -> Result<Self, Rejected> {
+        Self::spawn(parts(plugins))
+    }
+
+    /// Puts other plugins in the place of all that there are, as a proxy does when its configuration has changed. If one
+    /// does not start, everything stays as it was.
+    pub fn reconfigure<'a>(
+        &self,
+        plugins: impl IntoIterator<Item = (&'a Module, Setup)>,
+    ) -> Result<(), Rejected> {
+        self.replace(parts(plugins))
+    }
+}
+
+fn parts<'a>(plugins: impl IntoIterator<Item = (&'a Module, Setup)>) -> Vec<Part<Instance>> {
+    plugins.into_iter().map(|(module, setup)| Part::of(module, setup)).collect()
+}
+
+impl Part<Instance> {
+    fn of(module: &Module, setup: Setup) -> Self {
         let module = module.clone();
-        Self::spawn(setup, move |vm| Instance::new(&module, vm))
+        Self { identity: module.identity(), code: Arc::new(move |vm| Instance::new(&module, vm)), setup }
     }
 }

@@ -4,8 +4,9 @@
 //! the orders depart, each as a task of this thread, and what comes back is a step of its own.
 
 use std::cell::RefCell;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::rc::Rc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
 use super::message;
@@ -32,7 +33,8 @@ pub(super) struct Live {
     under_way: RefCell<BTreeMap<u32, UnderWay>>,
 }
 
-type Orders = Rc<RefCell<VecDeque<Order>>>;
+/// Between the engine, which may be asked on any thread, and this one.
+type Orders = Arc<Mutex<VecDeque<Order>>>;
 
 enum Order {
     Call(Callout),
@@ -55,12 +57,13 @@ impl Live {
 
     /// What the engine asks when the plugin calls out.
     pub(super) fn outside(&self) -> Box<dyn Outside> {
-        Box::new(Door { around: Rc::clone(&self.around), orders: Rc::clone(&self.orders) })
+        let names = self.around.keys().cloned().collect();
+        Box::new(Door { names, orders: Arc::clone(&self.orders) })
     }
 
     /// Carries out what was ordered.
     pub(super) fn depart(self: &Rc<Self>, arrive: &Arrive, note: &Note) {
-        let orders = std::mem::take(&mut *self.orders.borrow_mut());
+        let orders = std::mem::take(&mut *self.orders.lock().unwrap_or_else(PoisonError::into_inner));
         for order in orders {
             match order {
                 Order::Call(callout) => self.call(callout, Rc::clone(arrive), Rc::clone(note)),
@@ -147,20 +150,20 @@ async fn pass_on(id: u32, head: Message, mut body: Incoming, arrive: &Arrive) {
 
 /// Takes orders while the plugin runs.
 struct Door {
-    around: Around,
+    names: BTreeSet<String>,
     orders: Orders,
 }
 
 impl Door {
     fn order(&self, order: Order) -> Vec<Arrival> {
-        self.orders.borrow_mut().push_back(order);
+        self.orders.lock().unwrap_or_else(PoisonError::into_inner).push_back(order);
         Vec::new()
     }
 }
 
 impl Outside for Door {
     fn knows(&self, cluster: &str) -> bool {
-        let known = self.around.contains_key(cluster);
+        let known = self.names.contains(cluster);
         if !known {
             self.order(Order::Unknown(cluster.to_owned()));
         }

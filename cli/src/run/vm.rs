@@ -67,13 +67,10 @@ impl PluginVm {
         let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let mut setup = plugin.setup.clone();
         setup.clock = Clock::Fixed(u64::try_from(since.as_nanos()).unwrap_or(u64::MAX));
-        let shared = Rc::new(RefCell::new(Vm::within(setup, live.outside())));
-        let started = Instance::new(&plugin.module, &shared).and_then(|guest| {
-            let mut worker = Worker::new(shared.clone(), guest);
-            worker.start().map(|()| worker)
-        });
+        let shared = Vm::within(setup.clone(), live.outside()).into_shared();
+        let mut worker = Worker::of(shared.clone(), vec![plugin.module.plan(setup)]);
         let rejection = |reason| Rejection { reason, lines: shared.borrow().lines().to_vec() };
-        let mut worker = started.map_err(rejection)?;
+        worker.start().map_err(rejection)?;
         let lines = worker.take_lines();
         worker.take_host_calls();
         let state = State { worker, born: Instant::now(), passed: Duration::ZERO, accounts: BTreeMap::new() };

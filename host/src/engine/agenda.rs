@@ -13,6 +13,8 @@ pub(super) enum Event {
     Expire(u32),
     /// The timer of a root context.
     Tick(u32),
+    /// A queue has a new entry: the root context that receives it, and the queue.
+    QueueReady(u32, u32),
     /// The upstream answers a stream.
     Answer(u32, Box<Answer>),
 }

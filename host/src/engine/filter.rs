@@ -123,7 +123,8 @@ impl<G: Guest> Worker<G> {
 
     /// Enters a callback whose result does not matter, unless the VM has failed (row 51).
     pub(super) fn notify(&mut self, call: &Call) {
-        if !self.failed(call.context()) && self.has(call) {
+        let known = self.vm.borrow().contexts.contains_key(&call.context());
+        if known && !self.failed(call.context()) && self.has(call) {
             // A failure is kept in the VM.
             let _ = self.call(call);
             self.vm.borrow_mut().stop_iteration = false;

@@ -160,6 +160,13 @@ pub enum Call {
         /// The gRPC status.
         status: u32,
     },
+    /// `proxy_on_queue_ready`.
+    QueueReady {
+        /// The root context.
+        context: u32,
+        /// The queue that has a new entry.
+        queue: u32,
+    },
     /// `proxy_on_log`.
     Log {
         /// The stream context.
@@ -210,6 +217,7 @@ impl Call {
             Self::GrpcReceive { .. } => "proxy_on_grpc_receive",
             Self::GrpcTrailingMetadata { .. } => "proxy_on_grpc_receive_trailing_metadata",
             Self::GrpcClose { .. } => "proxy_on_grpc_close",
+            Self::QueueReady { .. } => "proxy_on_queue_ready",
             Self::Log { .. } => "proxy_on_log",
             Self::Done { .. } => "proxy_on_done",
             Self::Delete { .. } => "proxy_on_delete",
@@ -248,6 +256,7 @@ impl Call {
             | Self::GrpcReceive { context, .. }
             | Self::GrpcTrailingMetadata { context, .. }
             | Self::GrpcClose { context, .. }
+            | Self::QueueReady { context, .. }
             | Self::Log { context }
             | Self::Done { context }
             | Self::Delete { context } => context,

@@ -87,6 +87,7 @@ impl<G: Guest> Worker<G> {
             Some(Event::Arrive(id, part)) => self.arrive(id, part),
             Some(Event::Expire(id)) => self.expire(id),
             Some(Event::Tick(root)) => self.tick(root),
+            Some(Event::QueueReady(root, queue)) => self.queue_ready(root, queue),
             Some(Event::Answer(id, answer)) => self.answer(id, *answer),
             None => return false,
         }

@@ -64,4 +64,14 @@ impl Vm {
         }
         Ok(())
     }
+
+    /// `proxy_done`: only a root context that waits for it can be done (row 30).
+    pub fn done(&mut self) -> Result<(), Status> {
+        let root = self.context();
+        if !self.waiting.remove(&root) {
+            return Err(Status::NOT_FOUND);
+        }
+        self.deferred.push_back(Deferred::Delete(root));
+        Ok(())
+    }
 }

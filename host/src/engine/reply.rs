@@ -34,6 +34,8 @@ pub(super) enum Deferred {
     Proceed(u32, usize),
     /// A connection is closed.
     Shut(u32),
+    /// This root context is done.
+    Delete(u32),
     /// A gRPC call of a root context has failed on the spot: its id, and a text.
     GrpcClose(u32, u32, &'static str),
 }
@@ -62,6 +64,7 @@ impl<G: Guest> Worker<G> {
                 Some(Deferred::Reset(id)) => self.reset(id),
                 Some(Deferred::Proceed(id, seat)) => self.proceed(id, seat),
                 Some(Deferred::Shut(id)) => self.shut(id, 1),
+                Some(Deferred::Delete(root)) => self.delete_root(root),
                 Some(Deferred::GrpcClose(root, id, text)) => self.grpc_refused(root, id, text),
                 None => return,
             }

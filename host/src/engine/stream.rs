@@ -51,6 +51,8 @@ pub(super) struct Stream {
 pub(super) struct Seat {
     /// The plugin's context.
     pub(super) context: u32,
+    /// Index of the plugin.
+    pub(super) plugin: usize,
     /// The plugin is part of this stream; not so when its VM had failed before and the plugin fails open.
     pub(super) plugged: bool,
     /// The guest was told of this context.

@@ -6,18 +6,51 @@ use super::foreign::Foreign;
 use super::guest::Call;
 use super::metrics::{Metric, Metrics};
 use super::reply::Deferred;
+use super::shared_data::SharedData;
+use super::shared_queue::Queues;
 use super::status::Status;
 use super::stream::Stream;
 use crate::exchange::{LogLine, Message, Random, Setup};
 use crate::outside::{Outside, Scripted};
-use std::cell::RefCell;
-use std::collections::{BTreeMap, VecDeque};
-use std::rc::Rc;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::{Arc, RwLock, RwLockReadGuard, RwLockWriteGuard, TryLockError};
 use std::time::Duration;
 
-/// Shared between the worker, which enters guests, and the host functions, which a guest calls meanwhile. Neither holds a
-/// borrow while the other runs.
-pub type Shared = Rc<RefCell<Vm>>;
+/// Shared between the worker, which enters guests, and the host functions, which a guest calls meanwhile, maybe on a
+/// thread of its own. Only one of them runs at a time, and neither holds a borrow while the other runs.
+#[derive(Clone)]
+pub struct Shared(Arc<RwLock<Vm>>);
+
+impl Shared {
+    /// To read.
+    ///
+    /// # Panics
+    /// Where somebody holds it to write: a mistake in a back end or in the engine.
+    pub fn borrow(&self) -> RwLockReadGuard<'_, Vm> {
+        match self.0.try_read() {
+            Ok(vm) => vm,
+            Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
+            Err(TryLockError::WouldBlock) => panic!("somebody writes meanwhile"),
+        }
+    }
+
+    /// To write.
+    ///
+    /// # Panics
+    /// Where somebody else holds it: a mistake in a back end or in the engine.
+    pub fn borrow_mut(&self) -> RwLockWriteGuard<'_, Vm> {
+        self.try_borrow_mut().expect("nobody reads or writes meanwhile")
+    }
+
+    /// To write, unless somebody else holds it.
+    pub fn try_borrow_mut(&self) -> Option<RwLockWriteGuard<'_, Vm>> {
+        match self.0.try_write() {
+            Ok(vm) => Some(vm),
+            Err(TryLockError::Poisoned(poisoned)) => Some(poisoned.into_inner()),
+            Err(TryLockError::WouldBlock) => None,
+        }
+    }
+}
 
 /// The proxy as the guest that runs sees it. Its methods are the host functions. Guests run one at a time, so one value
 /// serves all of them: which VM is meant is known from the one that was entered.
@@ -28,6 +61,12 @@ pub struct Vm {
     pub(super) setup: Setup,
     pub(super) sandboxes: Vec<Sandbox>,
     pub(super) plugins: Vec<Plugin>,
+    /// The plugins that new streams pass, by worker.
+    pub(super) chains: Vec<Vec<usize>>,
+    /// Root contexts that were not done when they were to end.
+    pub(super) waiting: BTreeSet<u32>,
+    pub(super) shared_data: SharedData,
+    pub(super) queues: Queues,
     pub(super) contexts: BTreeMap<u32, Context>,
     /// By the context of the first plugin in each.
     pub(super) streams: BTreeMap<u32, Stream>,
@@ -55,11 +94,28 @@ pub struct Vm {
     last_context: u32,
 }
 
+/// Where a VM runs.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Home {
+    /// On the main thread, to see whether a plugin starts.
+    #[default]
+    Canary,
+    /// On the main thread.
+    Main,
+    /// On the worker with this number.
+    Worker(usize),
+}
+
 /// One VM: an instance of a module.
 #[derive(Default)]
 pub(super) struct Sandbox {
+    pub(super) home: Home,
+    /// Index of the plan that it was made for.
+    pub(super) plan: usize,
     pub(super) failure: Option<String>,
     initialised: bool,
+    /// The host functions and callbacks that the guest may use; all if there is none (row 55).
+    allowed: Option<BTreeSet<String>>,
     /// The contexts by the ids that the guest knows.
     contexts: BTreeMap<u32, u32>,
     last_context: u32,
@@ -72,6 +128,16 @@ pub(super) struct Plugin {
     pub(super) vm: usize,
     /// Its root context.
     pub(super) root: u32,
+    /// Index of its plan.
+    pub(super) plan: usize,
+    /// New streams do not get it any more.
+    pub(super) retired: bool,
+    /// It was told that it ends.
+    pub(super) ended: bool,
+    /// It did not start, and is not tried again.
+    pub(super) broken: bool,
+    /// When it was last loaded again.
+    pub(super) reloaded: Option<u64>,
 }
 
 /// A context of a guest.
@@ -85,8 +151,19 @@ pub(super) struct Context {
     pub(super) stream: Option<(u32, usize)>,
 }
 
+impl Sandbox {
+    /// Whether no context lives here.
+    pub(super) fn is_empty(&self) -> bool {
+        self.contexts.is_empty()
+    }
+
+    fn allows(&self, name: &str) -> bool {
+        self.allowed.as_ref().is_none_or(|allowed| allowed.is_empty() || allowed.contains(name))
+    }
+}
+
 impl Vm {
-    /// A VM in which nothing has run yet.
+    /// A proxy in which nothing has run yet.
     pub fn new(setup: Setup) -> Self {
         let outside = Box::new(Scripted::new(setup.clusters.clone()));
         Self::within(setup, outside)
@@ -94,11 +171,14 @@ impl Vm {
 
     /// [`Vm::new`] in a proxy with these clusters around it, instead of those of `setup`.
     pub fn within(setup: Setup, outside: Box<dyn Outside>) -> Self {
-        let plugin = Plugin { setup: setup.clone(), vm: 0, root: 0 };
         Self {
             setup,
-            sandboxes: vec![Sandbox::default()],
-            plugins: vec![plugin],
+            sandboxes: Vec::new(),
+            plugins: Vec::new(),
+            chains: Vec::new(),
+            waiting: BTreeSet::new(),
+            shared_data: SharedData::default(),
+            queues: Queues::default(),
             contexts: BTreeMap::new(),
             streams: BTreeMap::new(),
             metrics: Metrics::default(),
@@ -120,9 +200,14 @@ impl Vm {
         }
     }
 
+    /// Ready to be shared.
+    pub fn into_shared(self) -> Shared {
+        Shared(Arc::new(RwLock::new(self)))
+    }
+
     /// [`Vm::new`], ready to be shared.
     pub fn shared(setup: Setup) -> Shared {
-        Rc::new(RefCell::new(Self::new(setup)))
+        Self::new(setup).into_shared()
     }
 
     /// Notes a call of the host function `name`. Back ends call this first in each of them.
@@ -134,7 +219,7 @@ impl Vm {
             self.fail(format!("restricted_callback: {name} while the module initialises"));
             return Err(Status::INTERNAL_FAILURE);
         }
-        Ok(())
+        if self.sandbox().allows(name) { Ok(()) } else { Err(Status::INTERNAL_FAILURE) }
     }
 
     /// Marks the VM that runs as failed; the first reason is kept.
@@ -152,9 +237,13 @@ impl Vm {
         &self.plugin().setup.environment
     }
 
-    /// Why a VM failed, if one did.
+    /// Why a plugin's VM failed, if one did.
     pub fn failure(&self) -> Option<&str> {
-        self.sandboxes.iter().find_map(|sandbox| sandbox.failure.as_deref())
+        self.chains.iter().flatten().find_map(|plugin| self.failure_of_plugin(*plugin))
+    }
+
+    pub(super) fn failure_of_plugin(&self, plugin: usize) -> Option<&str> {
+        self.sandboxes[self.plugins[plugin].vm].failure.as_deref()
     }
 
     /// Everything logged so far.
@@ -206,16 +295,45 @@ impl Vm {
         self.contexts.get(&context)?.stream
     }
 
-    /// A new VM with a plugin in it; it is the one that runs next.
-    pub(super) fn new_vm(&mut self, setup: Setup) {
+    /// A new VM; it is the one that runs next.
+    pub(super) fn new_vm(&mut self, plan: usize, home: Home, setup: &Setup) -> usize {
         self.running = self.sandboxes.len();
-        self.sandboxes.push(Sandbox::default());
-        self.plugins.push(Plugin { setup, vm: self.running, root: 0 });
+        let allowed = setup.allowed_capabilities.clone();
+        self.sandboxes.push(Sandbox { home, plan, allowed, ..Sandbox::default() });
+        self.running
+    }
+
+    /// A plugin in a VM.
+    pub(super) fn new_plugin(&mut self, plan: usize, vm: usize, setup: Setup) -> usize {
+        let (root, reloaded) = (0, None);
+        let (retired, ended, broken) = (false, false, false);
+        self.plugins.push(Plugin { setup, vm, root, plan, retired, ended, broken, reloaded });
+        self.plugins.len() - 1
+    }
+
+    /// New streams do not get these plugins any more.
+    pub(super) fn retire(&mut self, which: impl Fn(&Plugin) -> bool) {
+        self.plugins.iter_mut().filter(|plugin| which(plugin)).for_each(|plugin| plugin.retired = true);
+    }
+
+    /// The root contexts of retired plugins in which no stream is open; each is named once.
+    pub(super) fn take_ending(&mut self) -> Vec<u32> {
+        let streams = self.contexts.values().filter(|context| context.stream.is_some());
+        let used: BTreeSet<usize> = streams.map(|context| context.plugin).collect();
+        let plugins = self.plugins.iter_mut().enumerate();
+        let ending =
+            plugins.filter(|(index, plugin)| plugin.retired && !plugin.ended && !used.contains(index));
+        ending.map(|(_, plugin)| (plugin.ended = true, plugin.root).1).collect()
+    }
+
+    /// Whether the VM of this callback lets its guest have it.
+    pub(super) fn allows(&self, call: &Call) -> bool {
+        self.sandboxes.get(self.vm_of(call.context())).is_some_and(|sandbox| sandbox.allows(call.name()))
     }
 
     /// Why the VM of this context failed, if it did.
     pub(super) fn failure_of(&self, context: u32) -> Option<&str> {
-        self.sandboxes[self.vm_of(context)].failure.as_deref()
+        self.sandboxes.get(self.vm_of(context))?.failure.as_deref()
     }
 
     /// The root context that a context belongs to.

@@ -3,18 +3,23 @@
 use super::fields::{arriving, set_in_place};
 use super::guest::{Call, Guest, Side, Trap};
 use super::maps::MapType;
+use super::process::Plan;
 use super::stream::{Seat, Stream};
 use super::vm::Shared;
 use crate::exchange::{Exchange, Headers, LogLine, Message, Protocol, Setup};
 use std::fmt;
 
-/// A worker: its guests, each in a VM, and the plugins that make up its filter chain.
+/// The guests of a host, each in a VM, and the plugins that make up the filter chain of each worker.
 pub struct Worker<G> {
     pub(super) vm: Shared,
-    /// By the index of their VM.
-    pub(super) guests: Vec<G>,
+    /// By the index of their VM; none where the VM has ended.
+    pub(super) guests: Vec<Option<G>>,
+    /// All plugins that were ever configured, the present chain last.
+    pub(super) plans: Vec<Plan<G>>,
+    /// The worker that gets the next stream.
+    pub(super) turn: usize,
     /// What the guests had executed when the last exchange began.
-    instructions_before: u64,
+    pub(super) instructions_before: u64,
 }
 
 /// Why a plugin did not start (row 6).
@@ -39,33 +44,8 @@ impl fmt::Display for Refusal {
 }
 
 impl<G: Guest> Worker<G> {
-    /// A worker with one plugin, for a guest that has been initialised.
-    pub fn new(vm: Shared, guest: G) -> Self {
-        vm.borrow_mut().initialised();
-        Self { vm, guests: vec![guest], instructions_before: 0 }
-    }
-
-    /// Appends a plugin to the chain, in a VM of its own. `make` makes its guest.
-    pub fn plug(
-        &mut self,
-        setup: Setup,
-        make: impl FnOnce(&Shared) -> Result<G, Refusal>,
-    ) -> Result<(), Refusal> {
-        self.vm.borrow_mut().new_vm(setup);
-        let guest = make(&self.vm)?;
-        self.vm.borrow_mut().initialised();
-        self.guests.push(guest);
-        Ok(())
-    }
-
-    /// Starts all plugins.
-    pub fn start(&mut self) -> Result<(), Refusal> {
-        let plugins = self.vm.borrow().plugins.len();
-        (0..plugins).try_for_each(|plugin| self.start_plugin(plugin))
-    }
-
     /// Creates the root context, starts the VM and configures the plugin.
-    fn start_plugin(&mut self, plugin: usize) -> Result<(), Refusal> {
+    pub(super) fn start_plugin(&mut self, plugin: usize) -> Result<(), Refusal> {
         let (root, vm_size, size) = {
             let mut vm = self.vm.borrow_mut();
             let setup = &vm.plugins[plugin].setup;
@@ -95,8 +75,9 @@ impl<G: Guest> Worker<G> {
 
     /// Whether the guest of the callback's context has this callback.
     pub(super) fn has(&self, call: &Call) -> bool {
-        let vm = self.vm.borrow().vm_of(call.context());
-        self.guests.get(vm).is_some_and(|guest| guest.has(call))
+        let vm = self.vm.borrow();
+        let guest = self.guests.get(vm.vm_of(call.context())).and_then(Option::as_ref);
+        guest.is_some_and(|guest| guest.has(call)) && vm.allows(call)
     }
 
     /// A setting of a context's plugin.
@@ -107,7 +88,8 @@ impl<G: Guest> Worker<G> {
     /// Enters the guest. Whatever happened in there, a failed VM is an error.
     pub(super) fn call(&mut self, call: &Call) -> Result<u32, Trap> {
         let (index, told) = self.vm.borrow_mut().enter(call);
-        let result = self.guests[index].call(&told);
+        let guest = self.guests.get_mut(index).and_then(Option::as_mut);
+        let result = guest.map_or_else(|| Err(Trap("the VM has ended".into())), |guest| guest.call(&told));
         let mut vm = self.vm.borrow_mut();
         vm.leave();
         if let Err(trap) = &result {
@@ -156,15 +138,16 @@ impl<G: Guest> Worker<G> {
         vm.lines.len()
     }
 
-    /// A new stream, with a context in each plugin.
+    /// A new stream, with a context in each plugin of a worker.
     pub(super) fn open(&mut self) -> u32 {
+        let chain = self.next_chain();
         let mut vm = self.vm.borrow_mut();
         let (mut seats, mut stream) = (Vec::new(), None);
-        for plugin in 0..vm.plugins.len() {
-            let place = |context| Some((*stream.get_or_insert(context), plugin));
+        for (seat, plugin) in chain.into_iter().enumerate() {
+            let place = |context| Some((*stream.get_or_insert(context), seat));
             let context = vm.new_context(plugin, place);
-            let skipped = vm.failure_of(context).is_some() && vm.plugins[plugin].setup.fail_open;
-            seats.push(Seat { context, plugged: !skipped, ..Seat::default() });
+            let skipped = vm.failure_of(context).is_some() && vm.plugins[plugin].setup.skips_failed();
+            seats.push(Seat { context, plugin, plugged: !skipped, ..Seat::default() });
         }
         let id = stream.unwrap_or_default();
         let start = vm.now();
@@ -211,7 +194,7 @@ impl<G: Guest> Worker<G> {
         }
     }
 
-    /// Ends the stream: log, done, delete (row 29).
+    /// Ends the stream: all plugins log, then one after the other is done and deleted (row 29).
     pub(super) fn close(&mut self, id: u32) {
         self.with(id, |stream| {
             if !stream.over() {
@@ -221,37 +204,46 @@ impl<G: Guest> Worker<G> {
             stream.complete = true;
         });
         let seats = self.with(id, |stream| stream.seats.len()).unwrap_or(0);
-        (0..seats).for_each(|seat| self.close_seat(id, seat));
-        (0..seats).for_each(|seat| {
-            let context = self.at(id, seat, |stream| stream.seat().context);
-            self.vm.borrow_mut().forget_context(context.unwrap_or(0));
-        });
+        (0..seats).for_each(|seat| self.log_seat(id, seat));
+        (0..seats).for_each(|seat| self.end_seat(id, seat));
+        self.sweep();
     }
 
-    fn close_seat(&mut self, id: u32, seat: usize) {
+    /// The plugin's context, if its guest knows it.
+    fn created(&self, id: u32, seat: usize) -> Option<u32> {
+        let context = |stream: &mut Stream| Some(stream.seat().context).filter(|_| stream.seat().created);
+        self.at(id, seat, context).flatten()
+    }
+
+    fn log_seat(&mut self, id: u32, seat: usize) {
         self.create(id, seat);
-        let created = self.at(id, seat, |stream| {
-            let seat = stream.seat();
-            (seat.created, seat.context)
-        });
-        if let Some((true, context)) = created {
+        if let Some(context) = self.created(id, seat) {
             self.at(id, seat, |stream| stream.seat().logging = true);
             self.notify(&Call::Log { context });
             self.at(id, seat, |stream| stream.seat().logging = false);
+        }
+    }
+
+    fn end_seat(&mut self, id: u32, seat: usize) {
+        if let Some(context) = self.created(id, seat) {
             self.notify(&Call::Done { context });
             self.notify(&Call::Delete { context });
         }
+        let context = self.at(id, seat, |stream| stream.seat().context);
+        self.vm.borrow_mut().forget_context(context.unwrap_or(0));
     }
 
     /// What all guests have executed so far, where that is counted.
     pub fn instructions(&self) -> Option<u64> {
-        self.guests.iter().map(Guest::instructions).sum()
+        self.guests.iter().flatten().map(Guest::instructions).sum()
     }
 
     pub(super) fn report(&mut self, id: u32, first_line: usize) -> Exchange {
-        let executed = self.instructions().map(|now| now - self.instructions_before);
+        let executed = self.instructions().map(|now| now.saturating_sub(self.instructions_before));
         let mut vm = self.vm.borrow_mut();
         let stream = vm.streams.remove(&id).unwrap_or_default();
+        let failure = stream.seats.iter().find_map(|seat| vm.failure_of_plugin(seat.plugin));
+        let vm_failure = failure.map(str::to_owned);
         let log: Vec<LogLine> = vm.lines.iter().skip(first_line).cloned().collect();
         Exchange {
             client: stream.client,
@@ -266,7 +258,7 @@ impl<G: Guest> Worker<G> {
             guest_instructions: executed,
             route_clears: stream.route_clears,
             misuse: stream.misuse,
-            vm_failure: vm.failure().map(str::to_owned),
+            vm_failure,
         }
     }
 }

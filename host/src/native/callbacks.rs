@@ -1,25 +1,14 @@
 //! Enters the guest through the exports that the `proxy-wasm` crate brings to every extension.
 
-use crate::engine::{Call, Guest, Side, Trap};
+use crate::engine::{Call, Side};
 // Only for its exports.
 use proxy_wasm as _;
 
-/// The extension that is linked into this binary, as registered in this thread.
-pub struct Linked;
-
-impl Guest for Linked {
-    fn has(&self, _call: &Call) -> bool {
-        true
-    }
-
-    fn call(&mut self, call: &Call) -> Result<u32, Trap> {
-        // SAFETY: the functions are those of the `proxy-wasm` crate, declared as they are defined there; they touch the
-        // state of this thread only.
-        Ok(unsafe { enter(call) })
-    }
-}
-
-unsafe fn enter(call: &Call) -> u32 {
+/// Enters the extension that is registered in this thread.
+///
+/// # Safety
+/// It has been registered, and no other callback of it is running.
+pub(super) unsafe fn enter(call: &Call) -> u32 {
     use Side::{Request, Response};
     // SAFETY: as the caller's.
     unsafe {
@@ -86,6 +75,9 @@ unsafe fn tell(call: &Call) {
             Call::Tick { context } => {
                 proxy_on_tick(context);
             }
+            Call::QueueReady { context, queue } => {
+                proxy_on_queue_ready(context, queue);
+            }
             Call::HttpCallResponse { context, id, headers, body_size, trailers } => {
                 let [headers, body_size, trailers] =
                     [headers, body_size, trailers].map(|count| count as usize);
@@ -142,6 +134,7 @@ unsafe extern "C" {
     fn proxy_on_grpc_receive(context: u32, id: u32, size: usize);
     fn proxy_on_grpc_receive_trailing_metadata(context: u32, id: u32, count: u32);
     fn proxy_on_grpc_close(context: u32, id: u32, status: u32);
+    fn proxy_on_queue_ready(context: u32, queue: u32);
     fn proxy_on_log(context: u32);
     fn proxy_on_done(context: u32) -> bool;
     fn proxy_on_delete(context: u32);

@@ -21,7 +21,7 @@ fn ask<T>(name: &str, answer: impl FnOnce(&mut Vm) -> Result<T, Status>) -> Resu
     // Gone when the thread is ending, absent outside of a VM: a guest's destructor may still call.
     let vm = VM.try_with(|vm| vm.borrow().clone()).ok().flatten().ok_or(Status::INTERNAL_FAILURE)?;
     // Borrowed only when a host function itself panics, and a panic hook logs that.
-    let mut vm = vm.try_borrow_mut().map_err(|_| Status::INTERNAL_FAILURE)?;
+    let mut vm = vm.try_borrow_mut().ok_or(Status::INTERNAL_FAILURE)?;
     vm.count_host_call(name)?;
     // A panic must not cross the boundary: it would end the whole test binary without a word.
     catch_unwind(AssertUnwindSafe(|| answer(&mut vm))).unwrap_or_else(|_| {

@@ -108,6 +108,7 @@ pub(super) fn arguments(call: &Call, abi: AbiVersion) -> Vec<Val> {
         Call::GrpcClose { context, id, status } => vec![context, id, status],
         Call::Data { context, size, end_of_stream, .. } => vec![context, size, end_of_stream.into()],
         Call::ConnectionClose { context, closed_by, .. } => vec![context, closed_by],
+        Call::QueueReady { context, queue } => vec![context, queue],
         Call::NewConnection { context }
         | Call::Tick { context }
         | Call::Log { context }

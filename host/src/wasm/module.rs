@@ -1,9 +1,13 @@
 //! A module that is ready to run: what Envoy checks when it loads one has been checked (row 1).
 
 use super::error::{LoadError, Problem};
+use super::instance::Instance;
 use super::limits::Limits;
 use super::{callbacks, compile, link};
+use crate::engine::Plan;
+use crate::exchange::Setup;
 use crate::module::{Module as Info, ModuleError};
+use crate::vm_thread::Part;
 use std::io::ErrorKind;
 use std::path::Path;
 use std::sync::Arc;
@@ -51,6 +55,16 @@ impl<'a> From<&'a Vec<u8>> for Source<'a> {
 }
 
 impl Module {
+    /// This module as a plugin of a chain.
+    pub fn plan(&self, setup: Setup) -> Plan<Instance> {
+        Part::of(self, setup).into()
+    }
+
+    /// The same for modules of the same content, as long as one of them is there.
+    pub(super) fn identity(&self) -> usize {
+        Arc::as_ptr(&self.compiled).addr()
+    }
+
     /// Reads, checks and compiles a module, unless it is loaded already. `limits` hold for every VM that runs it.
     pub fn load<'a>(source: impl Into<Source<'a>>, limits: &Limits) -> Result<Self, LoadError> {
         let (place, module) = match source.into() {

@@ -8,7 +8,7 @@ pub(crate) mod raw;
 use proxy_wasm::traits::{Context, HttpContext, RootContext, StreamContext};
 use proxy_wasm::types::{Action, ContextType, PeerType};
 use proxy_wasm_kit_host::exchange::{Exchange, LogLine, Message, Protocol, Setup};
-use proxy_wasm_kit_host::native::{Host, Rejected};
+use proxy_wasm_kit_host::native::{Extension, Host, Rejected};
 use std::cell::RefCell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -46,6 +46,8 @@ pub(crate) struct Guest {
     upstream_close: Option<Hook>,
     answer: Option<Hook>,
     tick: Option<Hook>,
+    queue: Option<Hook>,
+    root_done: Option<Hook>,
     log: Option<Hook>,
     done: Option<Hook>,
     delete: Option<Hook>,
@@ -70,12 +72,18 @@ impl Guest {
         on_connection sets connection, on_downstream_data sets downstream_data,
         on_upstream_data sets upstream_data, on_downstream_close sets downstream_close,
         on_upstream_close sets upstream_close,
-        on_answer sets answer, on_tick sets tick, on_log sets log, on_done sets done, on_delete sets delete,
+        on_answer sets answer, on_tick sets tick, on_queue_ready sets queue,
+        on_root_done sets root_done, on_log sets log, on_done sets done, on_delete sets delete,
+    }
+
+    /// This guest as code for several plugins or VMs.
+    pub(crate) fn extension(self) -> Extension {
+        Extension::new(move || register(self.clone()))
     }
 
     /// Starts a VM with this guest.
     pub(crate) fn start_with(self, setup: Setup) -> Result<Host, Rejected> {
-        Host::start(move || register(self), setup)
+        Host::start_chain([(self.extension(), setup)])
     }
 
     /// Starts a VM with this guest and the settings of a plain test.
@@ -134,6 +142,10 @@ struct Root {
 }
 
 impl Context for Root {
+    fn on_done(&mut self) -> bool {
+        run(|guest| &guest.root_done, self.context, 0, true) == Action::Continue
+    }
+
     fn on_http_call_response(&mut self, id: u32, _: usize, size: usize, _: usize) {
         run(|guest| &guest.answer, id, size, true);
     }
@@ -146,6 +158,10 @@ impl RootContext for Root {
 
     fn on_configure(&mut self, size: usize) -> bool {
         run(|guest| &guest.configure, self.context, size, false) == Action::Continue
+    }
+
+    fn on_queue_ready(&mut self, queue: u32) {
+        run(|guest| &guest.queue, self.context, queue as usize, false);
     }
 
     fn on_tick(&mut self) {

@@ -51,7 +51,7 @@ pub(crate) fn worker(
     mut script: impl FnMut(&Call, &mut Vm) -> u32 + 'static,
 ) -> Worker<impl Guest> {
     let vm = Vm::shared(setup);
-    let own = Rc::clone(&vm);
+    let own = vm.clone();
     let script = move |call: &Call| script(call, &mut own.borrow_mut());
     let guest = Scripted { script: Box::new(script), calls: Rc::default() };
     let mut worker = Worker::new(vm, guest);

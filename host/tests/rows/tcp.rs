@@ -52,18 +52,18 @@ fn end(end_of_stream: bool) -> &'static str {
 }
 
 /// Runs one connection, and returns what it showed with the callbacks, joined by commas.
-fn run(acts: &[Act], script: impl FnMut(&Call, &mut Vm) -> u32) -> (Connected, String) {
+fn run(acts: &[Act], script: impl FnMut(&Call, &mut Vm) -> u32 + 'static) -> (Connected, String) {
     run_with(Setup::default(), Connection { acts: acts.to_vec(), refused: false }, script)
 }
 
 fn run_with(
     setup: Setup,
     connection: Connection,
-    mut script: impl FnMut(&Call, &mut Vm) -> u32,
+    mut script: impl FnMut(&Call, &mut Vm) -> u32 + 'static,
 ) -> (Connected, String) {
     let told = Rc::default();
     let vm = Vm::shared(setup);
-    let script = |call: &Call, vm: &mut Vm| match call {
+    let script = move |call: &Call, vm: &mut Vm| match call {
         Call::VmStart { .. } | Call::Configure { .. } => {
             script(call, vm);
             1
@@ -95,7 +95,7 @@ const END: &str = "done, log, delete";
 
 #[test]
 fn row_29_a_connection_ends_with_done_log_delete() {
-    let (seen, told) = run(&[client("hello"), upstream("re:hello"), client("x")], |_, _| 0);
+    let (seen, told) = run(&[client("hello"), upstream("re:hello"), client("x")], move |_, _| 0);
     let expected = "new, down 5, up 8, down 1, down 0 end, up 0 end, up closed 0, down closed 1";
     assert_eq!(told, format!("{expected}, {END}"));
     assert_eq!((text(&seen.client), text(&seen.upstream.unwrap())), ("re:hello", "hellox"));
@@ -104,7 +104,7 @@ fn row_29_a_connection_ends_with_done_log_delete() {
 
 #[test]
 fn row_52_who_closed_depends_on_who_ended_last() {
-    let told = |acts: &[Act]| run(acts, |_, _| 0).1;
+    let told = |acts: &[Act]| run(acts, move |_, _| 0).1;
     let upstream_first = [client("bye"), upstream("last"), Act::UpstreamEnds, client("more")];
     let expected = "new, down 3, up 4, up 0 end, up closed 0, down 4, down 0 end, down closed 2";
     assert_eq!(told(&upstream_first), format!("{expected}, {END}"));
@@ -117,7 +117,7 @@ fn row_52_who_closed_depends_on_who_ended_last() {
 #[test]
 fn row_52_a_refused_upstream_closes_the_connection() {
     let connection = Connection { acts: vec![client("x")], refused: true };
-    let (seen, told) = run_with(Setup::default(), connection, |_, _| 0);
+    let (seen, told) = run_with(Setup::default(), connection, move |_, _| 0);
     assert_eq!(told, format!("new, down closed 1, {END}"));
     assert_eq!((seen.upstream, seen.client_ended), (None, true));
 }
@@ -126,7 +126,7 @@ fn row_52_a_refused_upstream_closes_the_connection() {
 fn row_52_paused_data_is_shown_again_as_a_whole() {
     let mut times = 0;
     let acts = [client("one"), client("two"), client("three"), client("four")];
-    let (seen, told) = run(&acts, |call, _| {
+    let (seen, told) = run(&acts, move |call, _| {
         times += u32::from(matches!(call, Call::Data { .. }));
         // Any action but 0 stops.
         match call {
@@ -143,7 +143,7 @@ fn row_52_paused_data_is_shown_again_as_a_whole() {
 fn row_52_the_upstreams_data_can_be_held_back_too() {
     let mut first = true;
     let acts = [upstream("one"), upstream("two")];
-    let (seen, told) = run(&acts, |call, vm| match call {
+    let (seen, told) = run(&acts, move |call, vm| match call {
         Call::Data { side: Side::Response, .. } => {
             assert_eq!(vm.continue_stream(3).map_err(|status| status.0), Err(12));
             std::mem::replace(&mut first, false).into()
@@ -174,11 +174,11 @@ fn row_52_an_end_that_is_held_back_does_not_reach_the_other_side() {
 #[test]
 fn row_52_nothing_is_read_before_the_connection_may_go_on() {
     let new = |call: &Call| u32::from(matches!(call, Call::NewConnection { .. }));
-    let (seen, told) = run(&[client("one")], |call, _| new(call));
+    let (seen, told) = run(&[client("one")], move |call, _| new(call));
     assert_eq!((told.as_str(), seen.upstream, seen.held_back), ("new", None, true));
     let acts = [client("one"), Act::Wait(Duration::from_millis(20)), client("two")];
     let mut ticks = 0;
-    let (seen, told) = run(&acts, |call, vm| {
+    let (seen, told) = run(&acts, move |call, vm| {
         if let Call::Configure { .. } = call {
             vm.set_tick_period(10).unwrap();
         }
@@ -197,7 +197,7 @@ fn row_52_nothing_is_read_before_the_connection_may_go_on() {
 fn row_31_resumed_data_passes_without_being_shown_again() {
     let acts = [client("one"), Act::Wait(Duration::from_millis(10)), client("two")];
     let mut first = true;
-    let (seen, told) = run(&acts, |call, vm| match call {
+    let (seen, told) = run(&acts, move |call, vm| match call {
         Call::Configure { .. } => vm.set_tick_period(10).map_or(0, |()| 1),
         Call::Tick { .. } => {
             // A root has nothing to resume.
@@ -215,7 +215,7 @@ fn row_31_resumed_data_passes_without_being_shown_again() {
 
 #[test]
 fn row_31_what_belongs_to_http_does_nothing() {
-    let (seen, told) = run(&[client("one")], |call, vm| {
+    let (seen, told) = run(&[client("one")], move |call, vm| {
         if let Call::Data { .. } = call {
             let answers = [0, 1, 2, 3, 4].map(|kind| vm.continue_stream(kind).map_err(|status| status.0));
             assert_eq!(answers, [Ok(()), Ok(()), Ok(()), Err(12), Err(2)]);
@@ -232,7 +232,7 @@ fn row_31_what_belongs_to_http_does_nothing() {
 #[test]
 fn row_31_closing_either_side_closes_the_connection() {
     for (kind, side) in [(2, Side::Request), (3, Side::Request), (2, Side::Response), (3, Side::Response)] {
-        let (seen, told) = run(&[client("hello"), upstream("re"), client("x")], |call, vm| {
+        let (seen, told) = run(&[client("hello"), upstream("re"), client("x")], move |call, vm| {
             if matches!(call, Call::Data { side: own, .. } if *own == side) {
                 vm.close_stream(kind).unwrap();
             }
@@ -242,7 +242,7 @@ fn row_31_closing_either_side_closes_the_connection() {
         assert_eq!(told, format!("{shown}, down closed 1, {END}"));
         assert_eq!((seen.client, seen.client_ended), (Vec::new(), true));
     }
-    let (seen, told) = run(&[client("hello")], |call, vm| {
+    let (seen, told) = run(&[client("hello")], move |call, vm| {
         if let Call::NewConnection { .. } = call {
             vm.close_stream(2).unwrap();
         }
@@ -253,7 +253,7 @@ fn row_31_closing_either_side_closes_the_connection() {
 
 #[test]
 fn row_19_data_is_edited_in_its_own_callback() {
-    let (seen, _) = run(&[client("hello"), upstream("re")], |call, vm| {
+    let (seen, _) = run(&[client("hello"), upstream("re")], move |call, vm| {
         let mut set = |buffer, start, size, bytes: &[u8]| {
             vm.set_buffer_bytes(buffer, start, size, bytes).map_err(|status| status.0)
         };

@@ -233,5 +233,6 @@ impl<G: Guest> Worker<G> {
             let context = self.context_at(id, seat);
             self.vm.borrow_mut().forget_context(context);
         }
+        self.sweep();
     }
 }

@@ -51,6 +51,13 @@ unsafe extern "C" {
         result_size: *mut usize,
     ) -> u32;
     fn proxy_done() -> u32;
+    fn proxy_set_tick_period_milliseconds(period: u32) -> u32;
+    fn proxy_get_shared_data(k: *const u8, ks: usize, v: *mut *mut u8, vs: *mut usize, cas: *mut u32) -> u32;
+    fn proxy_set_shared_data(k: *const u8, ks: usize, v: *const u8, vs: usize, cas: u32) -> u32;
+    fn proxy_register_shared_queue(name: *const u8, size: usize, id: *mut u32) -> u32;
+    fn proxy_resolve_shared_queue(vm: *const u8, vs: usize, n: *const u8, ns: usize, id: *mut u32) -> u32;
+    fn proxy_dequeue_shared_queue(id: u32, data: *mut *mut u8, size: *mut usize) -> u32;
+    fn proxy_enqueue_shared_queue(id: u32, data: *const u8, size: usize) -> u32;
     fn pwkit_guest_panicked(message: *const u8, size: usize);
 }
 
@@ -252,6 +259,42 @@ pub(crate) fn foreign_bytes(name: &str, arguments: &[u8]) -> Answer<Vec<u8>> {
         proxy_call_foreign_function(name, length, arguments.as_ptr(), arguments.len(), data, size)
     });
     answer.map(Option::unwrap_or_default)
+}
+
+pub(crate) fn tick_every(milliseconds: u32) -> Answer {
+    done(unsafe { proxy_set_tick_period_milliseconds(milliseconds) })
+}
+
+/// Value and version; `None` is a null pointer.
+pub(crate) fn shared(key: &str) -> Answer<(Option<String>, u32)> {
+    let mut version = 0;
+    let value = bytes(|data, size| unsafe {
+        proxy_get_shared_data(key.as_ptr(), key.len(), data, size, &mut version)
+    })?;
+    Ok((value.map(|value| String::from_utf8_lossy(&value).into_owned()), version))
+}
+
+pub(crate) fn set_shared(key: &str, value: &str, version: u32) -> Answer {
+    done(unsafe { proxy_set_shared_data(key.as_ptr(), key.len(), value.as_ptr(), value.len(), version) })
+}
+
+pub(crate) fn register_queue(name: &str) -> Answer<u32> {
+    let mut id = 0;
+    done(unsafe { proxy_register_shared_queue(name.as_ptr(), name.len(), &mut id) }).map(|()| id)
+}
+
+pub(crate) fn resolve_queue(vm: &str, name: &str) -> Answer<u32> {
+    let mut id = 0;
+    done(unsafe { proxy_resolve_shared_queue(vm.as_ptr(), vm.len(), name.as_ptr(), name.len(), &mut id) })
+        .map(|()| id)
+}
+
+pub(crate) fn dequeue(id: u32) -> Answer<String> {
+    text(|data, size| unsafe { proxy_dequeue_shared_queue(id, data, size) })
+}
+
+pub(crate) fn enqueue(id: u32, value: &str) -> Answer {
+    done(unsafe { proxy_enqueue_shared_queue(id, value.as_ptr(), value.len()) })
 }
 
 pub(crate) fn root_done() -> Answer {
