@@ -4,6 +4,7 @@
 //! seen. [`native_main`] runs the cases of an extension on the native back end in milliseconds, [`wasm_main`] runs the same
 //! files on the compiled module in the embedded host, [`envoy_main`] in a real Envoy. The format is described in `docs/cases.md`.
 
+mod around;
 mod check;
 mod connections;
 mod envoy;
@@ -21,6 +22,7 @@ mod wasm;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::time::Duration;
 
 pub use envoy::main as envoy_main;
 pub use format::schema;
@@ -30,6 +32,7 @@ pub use subjects::{Subject, main as subjects_main};
 pub use wasm::{main as wasm_main, run as wasm_run};
 
 use crate::connection::{Connected, Connection};
+use crate::engine::Errand;
 use crate::exchange::{Exchange, LogLine, Message, Setup};
 use connections::Talk;
 use format::{AfterAll, Expect};
@@ -55,6 +58,8 @@ pub struct Case {
     steps: Vec<Step>,
     /// Instead of requests, for a network filter.
     talks: Vec<Talk>,
+    /// Time that passes after the last of them.
+    wait: Duration,
     expect: Expectation<AfterAll>,
 }
 
@@ -62,8 +67,9 @@ pub struct Case {
 #[derive(Clone, Debug)]
 struct Step {
     line: u64,
-    send: Message,
-    upstream: Message,
+    /// Time that passes before it.
+    wait: Duration,
+    errand: Errand,
     expect: Expectation<Expect>,
 }
 
@@ -92,6 +98,11 @@ impl<T> Expectation<T> {
         };
         own.as_ref().or(self.everywhere.as_ref())
     }
+
+    /// What holds on any host.
+    fn all(&self) -> impl Iterator<Item = &Placed<T>> {
+        [&self.everywhere, &self.envoy, &self.native, &self.wasm].into_iter().flatten()
+    }
 }
 
 /// Everything that was seen of a case on one host.
@@ -103,6 +114,8 @@ pub struct Seen {
     pub exchanges: Vec<Exchange>,
     /// What was seen of each connection.
     pub connections: Vec<Connected>,
+    /// What the plugin has sent to other clusters, by cluster and in order: with the requests, and besides them.
+    pub reached: Vec<(String, Message)>,
     /// All lines of the plugin, configuration included.
     pub log: Vec<LogLine>,
     /// Metrics by name, without `wasmcustom.`.
@@ -130,9 +143,14 @@ impl Case {
         &self.setup
     }
 
-    /// Each request with the answer that the upstream has for it, in order.
-    pub fn exchanges(&self) -> impl Iterator<Item = (&Message, &Message)> {
-        self.steps.iter().map(|step| (&step.send, &step.upstream))
+    /// Each request with what is around it, in order, and the time that passes before.
+    pub fn errands(&self) -> impl Iterator<Item = (Duration, &Errand)> {
+        self.steps.iter().map(|step| (step.wait, &step.errand))
+    }
+
+    /// The time that passes after the last request.
+    pub fn last_wait(&self) -> Duration {
+        self.wait
     }
 
     /// Each connection, in order. A case has requests or connections.

@@ -24,6 +24,9 @@
 //! - A property that was not declared is of type bytes, so `foo == "bar"` is false in an expression whatever it holds; one
 //!   that was declared in a stream instead of the root is not declared at all (row 48).
 //! - A set of filter state with another life span than the first one answers Ok and changes nothing (row 48).
+//! - A callout to a closed port of the same machine fails as `remote connection failure`, with or without the reason of the
+//!   transport behind it (row 36).
+//! - Resuming a response that has not begun crashes the proxy; here it is noted as misuse (row 31).
 
 mod agenda;
 mod attributes;

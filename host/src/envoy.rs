@@ -8,18 +8,20 @@
 mod access;
 mod admin;
 mod bootstrap;
+mod clusters;
 mod log;
 mod process;
 mod tcp;
 mod upstream;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::io::ErrorKind;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use crate::engine::Errand;
 use crate::exchange::{Exchange, Level, LogLine, Message, Setup};
 use crate::http1;
 pub use admin::Metric;
@@ -27,6 +29,8 @@ pub use bootstrap::Node;
 
 /// How long anything may take that Envoy does on its own.
 const PATIENCE: Duration = Duration::from_secs(10);
+/// So long a request or its answer may be between Envoy and a server of ours.
+const ON_THE_WAY: Duration = Duration::from_millis(30);
 
 /// What went wrong with Envoy itself, not with a plugin.
 #[derive(Debug)]
@@ -88,6 +92,7 @@ pub struct Plugin<'a> {
     envoy: &'a mut Envoy,
     vm_id: String,
     address: SocketAddr,
+    clusters: clusters::Clusters,
     metrics_before: BTreeMap<String, Metric>,
 }
 
@@ -98,6 +103,7 @@ impl Envoy {
         let tcp = tcp::Upstream::start()?;
         let folder = process::Folder::new()?;
         bootstrap::write_listeners(folder.path(), &[])?;
+        bootstrap::write_clusters(folder.path(), &BTreeMap::new())?;
         bootstrap::write(folder.path(), node, upstream.address(), tcp.address()?)?;
         let process = process::Process::start(binary, folder)?;
         let admin = admin::Admin::new(process.admin_address()?);
@@ -119,6 +125,7 @@ impl Envoy {
         self.plugins += 1;
         let vm_id = format!("case-{}", self.plugins);
         self.set_log_level(setup.log_level)?;
+        let clusters = self.bring_clusters(setup)?;
         let metrics_before = self.metrics()?;
         let listener = match filter {
             Filter::Http => bootstrap::listener,
@@ -128,11 +135,28 @@ impl Envoy {
         bootstrap::write_listeners(self.process.folder(), &[listener])?;
         match self.wait_for_listener(&vm_id)? {
             Some(address) => {
-                let plugin = Plugin { envoy: self, vm_id, address, metrics_before };
+                let plugin = Plugin { envoy: self, vm_id, address, clusters, metrics_before };
                 Ok(Start::Serving(Box::new(plugin)))
             }
             None => Ok(Start::Rejected(self.process.log().of_vm(&vm_id)?)),
         }
+    }
+
+    /// Replaces the clusters by those of a plugin, and waits until Envoy has them.
+    fn bring_clusters(&self, setup: &Setup) -> Result<clusters::Clusters, Error> {
+        let servers = clusters::Clusters::start(&setup.clusters)?;
+        bootstrap::write_clusters(self.process.folder(), &servers.addresses)?;
+        let wanted: BTreeSet<String> = servers.addresses.keys().cloned().collect();
+        let own = |name: &String| [bootstrap::CLUSTER, tcp::CLUSTER].contains(&name.as_str());
+        wait("the clusters", || {
+            self.process.check_alive()?;
+            let mut known = self.admin.clusters()?;
+            known.retain(|name| !own(name));
+            Ok((known == wanted).then_some(()))
+        })?;
+        // What the main thread has, the worker has after what is due there.
+        self.settle()?;
+        Ok(servers)
     }
 
     /// Where the listener listens; none when it was rejected because of the plugin.
@@ -176,17 +200,28 @@ impl Envoy {
     }
 }
 
+/// What the client gets; nothing when it goes away first.
+fn send(address: SocketAddr, errand: &Errand) -> Result<Option<Message>, Error> {
+    let patience = errand.patience.unwrap_or(PATIENCE);
+    match http1::exchange(address, &errand.request, patience) {
+        Err(error) if errand.patience.is_some() && is_late(&error) => Ok(None),
+        other => other.map_err(no_response),
+    }
+}
+
+fn is_late(error: &std::io::Error) -> bool {
+    matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut)
+}
+
 fn absolute(module: &Path) -> Result<std::path::PathBuf, Error> {
     module.canonicalize().map_err(during(module.display()))
 }
 
 fn no_response(error: std::io::Error) -> Error {
-    match error.kind() {
-        ErrorKind::WouldBlock | ErrorKind::TimedOut => {
-            Error(format!("the request hangs: no response within {} s", PATIENCE.as_secs()))
-        }
-        _ => Error(format!("no response: {error}")),
+    if is_late(&error) {
+        return Error(format!("the request hangs: no response within {} s", PATIENCE.as_secs()));
     }
+    Error(format!("no response: {error}"))
 }
 
 /// Asks again and again until there is an answer; fails when that takes too long.
@@ -204,26 +239,37 @@ fn wait<T>(what: impl fmt::Display, mut ask: impl FnMut() -> Result<Option<T>, E
 }
 
 impl Plugin<'_> {
-    /// Sends `request` on a new connection; `answer` is what the upstream has for it.
-    pub fn exchange(&mut self, request: &Message, answer: &Message) -> Result<Exchange, Error> {
+    /// Sends a request on a new connection.
+    pub fn exchange(&mut self, errand: &Errand) -> Result<Exchange, Error> {
         let envoy = &mut *self.envoy;
         let log_start = envoy.process.log().end()?;
         let access_start = envoy.process.access().end()?;
-        envoy.upstream.expect(answer.clone());
-        let client = http1::exchange(self.address, request, PATIENCE).map_err(no_response)?;
+        envoy.upstream.expect(errand.upstream.clone());
+        let client = send(self.address, errand)?;
         let record = wait("the access log", || {
             envoy.process.check_alive()?;
             envoy.process.access().of_vm(access_start, &self.vm_id)
         })?;
         envoy.settle()?;
+        if !self.clusters.addresses.is_empty() {
+            // What the plugin has sent last is still on its way to a server, or the answer back.
+            std::thread::sleep(ON_THE_WAY);
+            envoy.settle()?;
+        }
         Ok(Exchange {
             client,
+            callouts: self.clusters.take_reached(PATIENCE),
             upstream: envoy.upstream.seen(PATIENCE),
             details: record.details,
             filter_state: record.filter_state,
             log: envoy.process.log().of_vm_from(log_start, &self.vm_id)?,
             ..Exchange::default()
         })
+    }
+
+    /// What the plugin has sent to other clusters while no request was there to show it, by cluster and in order.
+    pub fn take_reached(&self) -> Vec<(String, Message)> {
+        self.clusters.take_reached(PATIENCE)
     }
 
     /// Everything the plugin has logged, configuration included.

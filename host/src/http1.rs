@@ -23,8 +23,7 @@ pub fn request_bytes(request: &Message) -> Vec<u8> {
 
 /// The bytes of a response; without its body in answer to a HEAD.
 pub fn response_bytes(response: &Message, to_head: bool) -> Vec<u8> {
-    let mut bytes = format!("HTTP/1.1 {} Status\r\n", response.status()).into_bytes();
-    fields(&mut bytes, &response.headers);
+    let mut bytes = response_head(response);
     if !to_head {
         body(&mut bytes, response);
     }
@@ -43,21 +42,38 @@ fn fields(bytes: &mut Vec<u8>, headers: &Headers) {
     bytes.extend(b"\r\n");
 }
 
+/// The head of a response.
+pub fn response_head(response: &Message) -> Vec<u8> {
+    let mut bytes = format!("HTTP/1.1 {} Status\r\n", response.status()).into_bytes();
+    fields(&mut bytes, &response.headers);
+    bytes
+}
+
+/// A piece of a body that comes in chunks.
+pub fn chunk_bytes(piece: &[u8]) -> Vec<u8> {
+    [format!("{:x}\r\n", piece.len()).as_bytes(), piece, b"\r\n"].concat()
+}
+
+/// The end of a body that comes in chunks.
+pub fn end_bytes(trailers: &Headers) -> Vec<u8> {
+    let mut bytes = b"0\r\n".to_vec();
+    fields(&mut bytes, trailers);
+    bytes
+}
+
 fn body(bytes: &mut Vec<u8>, message: &Message) {
     if !is_chunked(&message.headers) {
         bytes.extend(message.body.concat());
         return;
     }
     for chunk in message.body.iter().filter(|chunk| !chunk.is_empty()) {
-        bytes.extend(format!("{:x}\r\n", chunk.len()).into_bytes());
-        bytes.extend(chunk);
-        bytes.extend(b"\r\n");
+        bytes.extend(chunk_bytes(chunk));
     }
-    bytes.extend(b"0\r\n");
-    fields(bytes, &message.trailers);
+    bytes.extend(end_bytes(&message.trailers));
 }
 
-fn is_chunked(headers: &Headers) -> bool {
+/// Whether these headers say that the body comes in chunks.
+pub fn is_chunked(headers: &Headers) -> bool {
     headers.first("transfer-encoding").is_some_and(|value| value.eq_ignore_ascii_case(b"chunked"))
 }
 
@@ -142,8 +158,8 @@ impl<R: Read> Reader<R> {
         Ok(())
     }
 
-    /// Reads one chunk; false for the last one.
-    fn chunk(&mut self, message: &mut Message) -> io::Result<bool> {
+    /// Reads one chunk into the body of `message`; false for the last one, after which trailers follow.
+    pub fn chunk(&mut self, message: &mut Message) -> io::Result<bool> {
         let (start, size) = loop {
             match httparse::parse_chunk_size(&self.buffer) {
                 Ok(httparse::Status::Complete(found)) => break found,
@@ -164,7 +180,8 @@ impl<R: Read> Reader<R> {
         Ok(true)
     }
 
-    fn trailers(&mut self, message: &mut Message) -> io::Result<()> {
+    /// Reads the trailers of `message`.
+    pub fn trailers(&mut self, message: &mut Message) -> io::Result<()> {
         loop {
             let mut slots = vec![httparse::EMPTY_HEADER; MAX_FIELDS];
             let parsed = httparse::parse_headers(&self.buffer, &mut slots).map_err(invalid)?;

@@ -19,7 +19,7 @@ fn every_snippet_is_a_case_file() {
     let text = std::fs::read_to_string(&path).unwrap();
     let snippets: Vec<_> =
         text.split("```yaml\n").skip(1).filter_map(|rest| rest.split("```").next()).collect();
-    assert!(snippets.len() >= 9, "{} snippets", snippets.len());
+    assert!(snippets.len() >= 11, "{} snippets", snippets.len());
     for snippet in snippets {
         let cases = case::parse(&path, &as_file(snippet), "plugin");
         let cases = cases.unwrap_or_else(|error| panic!("{error}\n{snippet}"));

@@ -2,12 +2,14 @@
 
 use std::collections::BTreeMap;
 
+use super::around::Called;
 use super::connections;
 use super::format::{AfterAll, Expect, Field, HostCalls, LogPattern, Metric, Reached, Upstream};
 use super::report::{bytes, values};
 use super::text::Text;
 use super::{Case, Host, Measured, Placed, Seen};
 use crate::exchange::{Exchange, Headers, LogLine, Message};
+use crate::outside::Frames;
 
 /// One thing that is not as it must be.
 #[derive(Debug, PartialEq, Eq)]
@@ -165,6 +167,7 @@ fn request(index: usize, expect: &Placed<Expect>, host: Host, seen: Option<&Exch
     if let Some(expected) = &expect.upstream {
         upstream(&mut sheet, expected, seen.upstream.as_ref());
     }
+    clusters(&mut sheet, expect.clusters.as_ref(), &seen.callouts);
     sheet.common(expect, host, seen);
     sheet.found
 }
@@ -193,7 +196,7 @@ fn upstream(sheet: &mut Sheet, expected: &Reached, seen: Option<&Message>) {
         (Reached::None, None) | (Reached::Any, Some(_)) => {}
         (Reached::None, Some(request)) => sheet.add("upstream", "nothing", request_line(request)),
         (Reached::Any | Reached::Request(_), None) => sheet.add("upstream", "a request", "nothing"),
-        (Reached::Request(expected), Some(seen)) => upstream_request(sheet, expected, seen),
+        (Reached::Request(expected), Some(seen)) => arrived(sheet, "upstream", expected, seen),
     }
 }
 
@@ -202,19 +205,58 @@ fn request_line(request: &Message) -> String {
     format!("{} {}", part(":method"), part(":path"))
 }
 
-fn upstream_request(sheet: &mut Sheet, expected: &Upstream, seen: &Message) {
+fn arrived(sheet: &mut Sheet, whose: &str, expected: &Upstream, seen: &Message) {
     let pseudo = [
-        ("upstream method", ":method", &expected.method),
-        ("upstream path", ":path", &expected.path),
-        ("upstream authority", ":authority", &expected.authority),
+        ("method", ":method", &expected.method),
+        ("path", ":path", &expected.path),
+        ("authority", ":authority", &expected.authority),
     ];
     for (what, name, expected) in pseudo {
-        sheet.bytes(what, expected.as_ref(), seen.headers.first(name).unwrap_or_default());
+        let seen = seen.headers.first(name).unwrap_or_default();
+        sheet.bytes(&format!("{whose} {what}"), expected.as_ref(), seen);
     }
-    sheet.fields("upstream header", expected.headers.as_ref(), &seen.headers);
-    sheet.absent("upstream header", expected.absent.as_ref(), &seen.headers);
-    sheet.bytes("upstream body", expected.body.as_ref(), &seen.whole_body());
-    sheet.fields("upstream trailer", expected.trailers.as_ref(), &seen.trailers);
+    sheet.fields(&format!("{whose} header"), expected.headers.as_ref(), &seen.headers);
+    sheet.absent(&format!("{whose} header"), expected.absent.as_ref(), &seen.headers);
+    sheet.bytes(&format!("{whose} body"), expected.body.as_ref(), &seen.whole_body());
+    sheet.fields(&format!("{whose} trailer"), expected.trailers.as_ref(), &seen.trailers);
+    if let Some(messages) = &expected.messages {
+        let expected: Vec<&[u8]> = messages.iter().map(|message| message.0.as_slice()).collect();
+        let sent = grpc_messages(seen);
+        let sent: Vec<&[u8]> = sent.iter().map(Vec::as_slice).collect();
+        if sent != expected {
+            sheet.add(format!("{whose} messages"), values(&expected), values(&sent));
+        }
+    }
+}
+
+fn grpc_messages(request: &Message) -> Vec<Vec<u8>> {
+    let mut frames = Frames::default();
+    frames.add(&request.whole_body());
+    std::iter::from_fn(|| frames.next_message().ok().flatten()).collect()
+}
+
+/// What has reached each cluster that is named.
+fn clusters(sheet: &mut Sheet, expected: Option<&BTreeMap<String, Called>>, seen: &[(String, Message)]) {
+    for (name, expected) in expected.into_iter().flatten() {
+        let requests: Vec<_> = seen.iter().filter(|(cluster, _)| cluster == name).collect();
+        let what = format!("cluster {name}");
+        let lines =
+            || requests.iter().map(|(_, request)| request_line(request)).collect::<Vec<_>>().join(", ");
+        match expected {
+            Called::None if !requests.is_empty() => sheet.add(what, "nothing", lines()),
+            Called::Any if requests.is_empty() => sheet.add(what, "a request", "nothing"),
+            Called::These(these) if these.len() != requests.len() => {
+                let seen = if requests.is_empty() { "nothing".into() } else { lines() };
+                sheet.add(what, format!("requests: {}", these.len()), seen);
+            }
+            Called::These(these) => {
+                for (index, (expected, (_, seen))) in these.iter().zip(&requests).enumerate() {
+                    arrived(sheet, &format!("{what} request {}", index + 1), expected, seen);
+                }
+            }
+            Called::None | Called::Any => {}
+        }
+    }
 }
 
 fn filter_state(sheet: &mut Sheet, expect: &Expect, seen: &Exchange) {
@@ -253,6 +295,7 @@ fn host_calls(sheet: &mut Sheet, expected: Option<&HostCalls>, seen: &BTreeMap<S
 fn after_all(after: &Placed<AfterAll>, seen: &Seen) -> Vec<Mismatch> {
     let mut sheet = Sheet { request: None, line: after.line, found: Vec::new() };
     let after = &after.value;
+    clusters(&mut sheet, after.clusters.as_ref(), &seen.reached);
     for (name, expected) in after.metrics.iter().flatten() {
         metric(&mut sheet, name, *expected, seen.metrics.get(name).copied());
     }

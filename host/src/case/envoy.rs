@@ -73,8 +73,16 @@ fn run(envoy: &mut Envoy, module: &Path, case: &Case) -> Result<Seen, Error> {
 }
 
 fn serve(plugin: &mut Plugin<'_>, case: &Case) -> Result<Seen, Error> {
-    let exchanges = case.exchanges().map(|(request, answer)| plugin.exchange(request, answer));
-    let exchanges = exchanges.collect::<Result<_, _>>()?;
+    let (mut exchanges, mut reached) = (Vec::new(), Vec::new());
+    for (wait, errand) in case.errands() {
+        std::thread::sleep(wait);
+        reached.extend(plugin.take_reached());
+        let exchange = plugin.exchange(errand)?;
+        reached.extend(exchange.callouts.iter().cloned());
+        exchanges.push(exchange);
+    }
+    std::thread::sleep(case.last_wait());
+    reached.extend(plugin.take_reached());
     let connections = case.connections().map(|connection| plugin.connect(connection));
     let connections = connections.collect::<Result<_, _>>()?;
     let measured = |metric| match metric {
@@ -82,7 +90,7 @@ fn serve(plugin: &mut Plugin<'_>, case: &Case) -> Result<Seen, Error> {
         Metric::Histogram(samples) => Measured::Samples(samples),
     };
     let metrics = plugin.metrics()?.into_iter().map(|(name, metric)| (name, measured(metric))).collect();
-    Ok(Seen { rejected: false, exchanges, connections, log: plugin.log()?, metrics })
+    Ok(Seen { rejected: false, exchanges, connections, reached, log: plugin.log()?, metrics })
 }
 
 /// So many processes may wait for cases at once; each holds some 60 MB.

@@ -10,6 +10,7 @@ use serde::de::value::MapAccessDeserializer;
 use serde::de::{Deserializer, Error, MapAccess, SeqAccess, Visitor};
 use serde_saphyr::Spanned;
 
+use super::around::{Called, Clusters, Fault, Moment, Span};
 use super::connections::ConnectionEntry;
 use super::text::Text;
 use crate::exchange;
@@ -37,6 +38,9 @@ pub(super) struct CaseFile {
     pub(super) direction: Option<Direction>,
     /// What the upstream answers where neither case nor request says otherwise.
     pub(super) upstream: Option<Answer>,
+    /// The clusters that a plugin can call, by name, where a case has none of its own: what each answers to one request
+    /// after the other; the last answer is repeated.
+    pub(super) clusters: Option<Clusters>,
     /// The cases; each has a plugin and a VM of its own.
     #[schemars(with = "Vec<CaseEntry>")]
     pub(super) cases: Vec<Spanned<CaseEntry>>,
@@ -72,6 +76,10 @@ pub(super) struct CaseEntry {
     pub(super) log_level: Option<Level>,
     /// What the upstream answers; 200 without a body by default.
     pub(super) upstream: Option<Answer>,
+    /// The clusters that the plugin can call; replaces those of the file.
+    pub(super) clusters: Option<Clusters>,
+    /// What the plugin reads as the time when it starts; a real Envoy has the clock of the machine.
+    pub(super) clock: Option<Moment>,
     /// The requests, sent one after the other to the same VM.
     #[serde(default)]
     #[schemars(with = "Vec<RequestEntry>")]
@@ -80,6 +88,8 @@ pub(super) struct CaseEntry {
     #[serde(default)]
     #[schemars(with = "Vec<ConnectionEntry>")]
     pub(super) connections: Vec<Spanned<ConnectionEntry>>,
+    /// Time that passes after the last request.
+    pub(super) wait: Option<Span>,
     /// What must hold once all requests are done.
     #[schemars(with = "Option<AfterAll>")]
     pub(super) expect: Option<Spanned<AfterAll>>,
@@ -91,6 +101,8 @@ pub(super) struct CaseEntry {
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct RequestEntry {
+    /// Time that passes before the request is sent.
+    pub(super) wait: Option<Span>,
     /// The request.
     pub(super) send: Request,
     /// What the upstream answers to this request; replaces the answer of the case.
@@ -122,6 +134,8 @@ pub(super) struct Request {
     /// Trailer fields.
     #[serde(default)]
     pub(super) trailers: Vec<Field>,
+    /// How long the client waits for the whole response before it goes away.
+    pub(super) patience: Option<Span>,
 }
 
 /// What the upstream answers.
@@ -141,6 +155,10 @@ pub(super) struct Answer {
     /// Trailer fields.
     #[serde(default)]
     pub(super) trailers: Vec<Field>,
+    /// How long the answer takes; it comes at once by default.
+    pub(super) delay: Option<Span>,
+    /// What goes wrong instead of an answer: `disconnect`, `reset` or `timeout`.
+    pub(super) fault: Option<Fault>,
 }
 
 /// The proxy: what a plugin reads as `xds.node`.
@@ -208,6 +226,8 @@ pub(super) struct Expect {
     pub(super) trailers: Option<Vec<Field>>,
     /// What reached the upstream.
     pub(super) upstream: Option<Reached>,
+    /// What the plugin sent to other clusters during the request, by name.
+    pub(super) clusters: Option<BTreeMap<String, Called>>,
     /// Filter state at the end of the stream, by full name (`wasm.NAME`); null where there must be none.
     pub(super) filter_state: Option<BTreeMap<String, Option<Text>>>,
     /// Each must be part of a line logged during the request.
@@ -244,6 +264,8 @@ pub(super) struct Upstream {
     pub(super) body: Option<Text>,
     /// Trailers: for each name that stands here, exactly these values in this order.
     pub(super) trailers: Option<Vec<Field>>,
+    /// Messages of gRPC, not framed.
+    pub(super) messages: Option<Vec<Text>>,
 }
 
 /// Host calls of one request.
@@ -263,6 +285,8 @@ pub(super) struct AfterAll {
     /// Metrics by name, without `wasmcustom.`: what a counter grew by since before the configuration (0 also when it
     /// does not exist), what a gauge holds, `{samples: N}` of a histogram.
     pub(super) metrics: Option<BTreeMap<String, Metric>>,
+    /// What the plugin sent to other clusters, by name, from its configuration on.
+    pub(super) clusters: Option<BTreeMap<String, Called>>,
     /// Each must be part of a line logged at configuration or later.
     pub(super) log: Option<Vec<LogPattern>>,
     /// None may be part of any line.

@@ -1,6 +1,6 @@
 //! From a case file to cases: reads it, fills in what the file leaves out, and refuses what could never fail.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::path::{Path, PathBuf};
 
@@ -8,6 +8,7 @@ use serde::Deserialize;
 use serde_path_to_error::{Deserializer, Segment, Track};
 use serde_saphyr::Spanned;
 
+use super::around::{self, Called};
 use super::connections;
 use super::format::{
     AfterAll, Answer, CaseEntry, CaseFile, Config, Differs, Direction, Expect, Field, HostCalls, LogPattern,
@@ -15,7 +16,8 @@ use super::format::{
 };
 use super::text::Text;
 use super::{Case, Expectation, Placed, Step};
-use crate::exchange::{self, Headers, Message, Setup};
+use crate::engine::Errand;
+use crate::exchange::{self, Clock, Headers, Message, Setup};
 
 /// A case file that cannot be used: where, why, and what to write instead.
 #[derive(Debug)]
@@ -138,7 +140,10 @@ fn line<T>(spanned: &Spanned<T>) -> u64 {
 fn case(file: &Path, shared: &CaseFile, entry: &Spanned<CaseEntry>, plugin: &str) -> Result<Case, Fault> {
     let (line, case) = (line(entry), &entry.value);
     require(!case.name.trim().is_empty(), line, "name: say in words what holds when the case passes")?;
-    let setup = setup(shared, case, plugin);
+    let mut setup = setup(shared, case, plugin);
+    if let Some(clusters) = case.clusters.as_ref().or(shared.clusters.as_ref()) {
+        setup.clusters = around::clusters(clusters).map_err(|text| in_case(case)((line, text)))?;
+    }
     let answer = case.upstream.as_ref().or(shared.upstream.as_ref());
     let steps = case.requests.iter().enumerate();
     let steps =
@@ -152,7 +157,8 @@ fn case(file: &Path, shared: &CaseFile, entry: &Spanned<CaseEntry>, plugin: &str
         after_all_can_fail(after, setup.log_level)
     })
     .map_err(in_case(case))?;
-    let case = Case { file: file.into(), line, name: case.name.clone(), setup, steps, talks, expect };
+    let wait = case.wait.map(|span| span.0).unwrap_or_default();
+    let case = Case { file: file.into(), line, name: case.name.clone(), setup, steps, talks, wait, expect };
     whole_case(&case)?;
     Ok(case)
 }
@@ -186,6 +192,7 @@ fn whole_case(case: &Case) -> Result<(), Fault> {
         case.line,
         about("a configuration that is rejected serves no requests; remove `requests` or `rejected`"),
     )?;
+    clusters_exist(case).map_err(|(line, text)| (line, about(&text)))?;
     let any = of_all.is_some()
         || case.steps.iter().any(|step| step.expect.everywhere.is_some())
         || case.talks.iter().any(|talk| talk.expect.everywhere.is_some());
@@ -194,6 +201,20 @@ fn whole_case(case: &Case) -> Result<(), Fault> {
         case.line,
         about("expects nothing, so it cannot fail; add `expect` to a request or to the case"),
     )
+}
+
+/// What is expected of a cluster that is not there holds whatever the plugin does.
+fn clusters_exist(case: &Case) -> Result<(), Fault> {
+    let of_steps = case.steps.iter().flat_map(|step| step.expect.all());
+    let of_steps = of_steps.map(|placed| (placed.line, placed.value.clusters.as_ref()));
+    let of_all = case.expect.all().map(|placed| (placed.line, placed.value.clusters.as_ref()));
+    for (line, names) in of_steps.chain(of_all) {
+        let unknown = names.into_iter().flatten().find(|(name, _)| !case.setup.clusters.contains_key(*name));
+        if let Some((name, _)) = unknown {
+            return Err((line, format!("clusters: there is no cluster {name}; name it under `clusters`")));
+        }
+    }
+    Ok(())
 }
 
 fn setup(shared: &CaseFile, case: &CaseEntry, plugin: &str) -> Setup {
@@ -221,6 +242,7 @@ fn setup(shared: &CaseFile, case: &CaseEntry, plugin: &str) -> Setup {
             Some(Direction::Outbound) => exchange::Direction::Outbound,
         },
         log_level: case.log_level.map_or(default.log_level, Into::into),
+        clock: case.clock.map_or(default.clock, |moment| Clock::Fixed(moment.0)),
         ..default
     }
 }
@@ -235,12 +257,16 @@ fn step(
     let request = &entry.value;
     let fallback = Answer::default();
     let answer = request.upstream.as_ref().or(answer).unwrap_or(&fallback);
-    let send = request_message(&request.send).map_err(at("send"))?;
-    let upstream = response_message(answer).map_err(at("upstream"))?;
+    let errand = Errand {
+        request: request_message(&request.send).map_err(at("send"))?,
+        upstream: around::upstream(answer).map_err(at("upstream"))?,
+        patience: request.send.patience.map(|span| span.0),
+    };
+    let wait = request.wait.map(|span| span.0).unwrap_or_default();
     let expect = expectation(request.expect.as_ref(), request.differs.as_ref(), |expect| {
         expect_can_fail(expect, level)
     })?;
-    Ok(Step { line, send, upstream, expect })
+    Ok(Step { line, wait, errand, expect })
 }
 
 pub(super) fn expectation<T: Clone>(
@@ -294,7 +320,7 @@ fn request_message(request: &Request) -> Result<Message, String> {
     Ok(message)
 }
 
-fn response_message(answer: &Answer) -> Result<Message, String> {
+pub(super) fn response_message(answer: &Answer) -> Result<Message, String> {
     let status = answer.status.unwrap_or(200);
     if !(200..600).contains(&status) {
         return Err(format!("status: expected 200 to 599, found {status}"));
@@ -308,7 +334,7 @@ fn response_message(answer: &Answer) -> Result<Message, String> {
     Ok(message)
 }
 
-fn fields(fields: &[Field]) -> Vec<(Vec<u8>, Vec<u8>)> {
+pub(super) fn fields(fields: &[Field]) -> Vec<(Vec<u8>, Vec<u8>)> {
     let lower = |field: &Field| (field.name.to_ascii_lowercase(), field.value.clone());
     fields.iter().flat_map(|field| std::iter::repeat_n(lower(field), field.times)).collect()
 }
@@ -347,6 +373,7 @@ pub(super) fn expect_can_fail(expect: &Expect, level: exchange::Level) -> Result
         body,
         trailers,
         upstream,
+        clusters,
         filter_state,
         log,
         no_log,
@@ -360,6 +387,7 @@ pub(super) fn expect_can_fail(expect: &Expect, level: exchange::Level) -> Result
         body.is_some(),
         trailers.is_some(),
         upstream.is_some(),
+        clusters.is_some(),
         filter_state.is_some(),
         log.is_some(),
         no_log.is_some(),
@@ -371,6 +399,7 @@ pub(super) fn expect_can_fail(expect: &Expect, level: exchange::Level) -> Result
     if let Some(Reached::Request(upstream)) = upstream {
         upstream_can_fail(upstream).map_err(|text| format!("upstream: {text}"))?;
     }
+    called_can_fail(clusters.as_ref())?;
     not_empty("filter_state", filter_state.as_ref().map(|names| names.len()))?;
     if let Some(HostCalls::ByName(names)) = host_calls {
         not_empty("host_calls", Some(names.len()))?;
@@ -379,10 +408,10 @@ pub(super) fn expect_can_fail(expect: &Expect, level: exchange::Level) -> Result
 }
 
 fn upstream_can_fail(upstream: &Upstream) -> Result<(), String> {
-    let Upstream { method, path, authority, headers, absent, body, trailers } = upstream;
+    let Upstream { method, path, authority, headers, absent, body, trailers, messages } = upstream;
     let texts = [method, path, authority, body].iter().any(|text| text.is_some());
     let lists = [headers, trailers].iter().any(|list| list.is_some());
-    if !(texts || lists || absent.is_some()) {
+    if !(texts || lists || absent.is_some() || messages.is_some()) {
         return Err(
             "asks for nothing; write `any` if any request will do, `none` if there must be none".into()
         );
@@ -392,13 +421,25 @@ fn upstream_can_fail(upstream: &Upstream) -> Result<(), String> {
 }
 
 fn after_all_can_fail(after: &AfterAll, level: exchange::Level) -> Result<(), String> {
-    let AfterAll { metrics, log, no_log, rejected } = after;
-    expects_something(metrics.is_some() || log.is_some() || no_log.is_some() || rejected.is_some())?;
+    let AfterAll { metrics, clusters, log, no_log, rejected } = after;
+    let some = [metrics.is_some(), clusters.is_some(), log.is_some(), no_log.is_some(), rejected.is_some()];
+    expects_something(some.contains(&true))?;
+    called_can_fail(clusters.as_ref())?;
     not_empty("metrics", metrics.as_ref().map(|names| names.len()))?;
     if rejected.as_ref().is_some_and(|part| part.is_empty()) {
         return Err("rejected: is empty; write a part of the log line that tells an operator why".into());
     }
     logs_can_fail(log.as_deref(), no_log.as_deref(), level)
+}
+
+fn called_can_fail(clusters: Option<&BTreeMap<String, Called>>) -> Result<(), String> {
+    not_empty("clusters", clusters.map(BTreeMap::len))?;
+    for (name, called) in clusters.into_iter().flatten() {
+        let Called::These(these) = called else { continue };
+        not_empty(&format!("clusters.{name}"), Some(these.len()))?;
+        these.iter().try_for_each(upstream_can_fail).map_err(|text| format!("clusters.{name}: {text}"))?;
+    }
+    Ok(())
 }
 
 fn expects_something(something: bool) -> Result<(), String> {

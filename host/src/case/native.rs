@@ -37,11 +37,19 @@ pub(super) fn seen<G: Guest + 'static>(
         Ok(host) => host,
         Err(rejected) => return Seen { rejected: true, log: rejected.log, ..Seen::default() },
     };
-    let exchanges =
-        case.exchanges().map(|(request, answer)| host.exchange(request.clone(), answer)).collect();
+    let (mut exchanges, mut reached) = (Vec::new(), Vec::new());
+    for (wait, errand) in case.errands() {
+        host.pass(wait);
+        reached.extend(host.take_reached());
+        let exchange = host.run(errand.clone());
+        reached.extend(exchange.callouts.iter().cloned());
+        exchanges.push(exchange);
+    }
+    host.pass(case.last_wait());
+    reached.extend(host.take_reached());
     let connections = case.connections().map(|connection| host.connect(connection.clone())).collect();
     let metrics = host.metrics().into_iter().map(|(name, metric)| (name, measured(&metric))).collect();
-    Seen { rejected: false, exchanges, connections, log: host.log(), metrics }
+    Seen { rejected: false, exchanges, connections, reached, log: host.log(), metrics }
 }
 
 fn measured(metric: &Metric) -> Measured {

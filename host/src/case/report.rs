@@ -53,7 +53,7 @@ fn request_title(case: &Case, index: usize) -> String {
         return format!("connection {} of {} (line {})", index + 1, case.talks.len(), talk.line);
     }
     let Some(step) = case.steps.get(index) else { return String::new() };
-    let part = |name| step.send.headers.first(name).unwrap_or_default();
+    let part = |name| step.errand.request.headers.first(name).unwrap_or_default();
     let part = |name| part(name).escape_ascii().take(SHOWN).map(char::from).collect::<String>();
     let (method, path) = (part(":method"), part(":path"));
     format!("request {} of {} (line {}): {method} {path}", index + 1, case.steps.len(), step.line)
@@ -63,6 +63,9 @@ fn exchange_seen(exchange: &Exchange) -> String {
     let mut text = String::from("  all that was seen of it:\n");
     text += &message("client", exchange.client.as_ref());
     text += &message("upstream", exchange.upstream.as_ref());
+    for (cluster, request) in &exchange.callouts {
+        text += &message(cluster, Some(request));
+    }
     let _ = writeln!(text, "    details  {}", bytes(exchange.details.as_bytes()));
     for (name, value) in &exchange.filter_state {
         let _ = writeln!(text, "    state    {name} = {}", bytes(value));

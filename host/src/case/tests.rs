@@ -23,7 +23,12 @@ fn file(yaml: &str) -> Result<Vec<Case>, String> {
 }
 
 fn expecting(expect: &str) -> Case {
-    case(&format!("requests: [{{send: {{}}, expect: {expect}}}]"))
+    case(&format!("clusters: {{policy: [], logs: []}}\nrequests: [{{send: {{}}, expect: {expect}}}]"))
+}
+
+fn reached() -> (String, Message) {
+    let request = Message::request("POST", "/check").header("x-b", "b").body(b"\0\0\0\0\x02hi".as_slice());
+    ("policy".into(), request)
 }
 
 /// A request that got through, with something in every place that can be checked.
@@ -37,6 +42,7 @@ fn seen() -> Seen {
         client: Some(response),
         upstream: Some(request),
         details: "via_upstream".into(),
+        callouts: vec![reached()],
         filter_state: [("wasm.a".to_owned(), b"state".to_vec())].into(),
         log: log.clone(),
         host_calls: [("proxy_log".to_owned(), 2), ("proxy_get_property".to_owned(), 1)].into(),
@@ -46,6 +52,7 @@ fn seen() -> Seen {
     Seen {
         rejected: false,
         exchanges: vec![exchange],
+        reached: vec![reached()],
         log,
         metrics: metrics.map(|(name, value)| (name.to_owned(), value)).into(),
         ..Seen::default()
@@ -80,6 +87,23 @@ fn each_expectation_on_a_request_can_fail() {
         ("{upstream: {absent: [x-z]}}", "{upstream: {absent: [x-b]}}", "upstream header x-b"),
         ("{upstream: {body: hi}}", "{upstream: {body: ho}}", "upstream body"),
         ("{upstream: {trailers: [[x-u, u]]}}", "{upstream: {trailers: [[x-u, v]]}}", "upstream trailer x-u"),
+        ("{clusters: {policy: any}}", "{clusters: {policy: none}}", "cluster policy\n    expected nothing"),
+        ("{clusters: {logs: none}}", "{clusters: {logs: any}}", "cluster logs\n    expected a request"),
+        (
+            "{clusters: {policy: {path: /check}}}",
+            "{clusters: {policy: {path: /}}}",
+            "cluster policy request 1 path",
+        ),
+        (
+            "{clusters: {policy: [{method: POST}]}}",
+            "{clusters: {policy: [{path: /check}, {path: /}]}}",
+            "requests: 2",
+        ),
+        (
+            "{clusters: {policy: {messages: [hi]}}}",
+            "{clusters: {policy: {messages: [ho]}}}",
+            "request 1 messages",
+        ),
         ("{filter_state: {wasm.a: state}}", "{filter_state: {wasm.a: b}}", "filter state wasm.a"),
         (
             "{filter_state: {wasm.z: ~}}",
@@ -107,6 +131,7 @@ fn each_expectation_on_the_whole_case_can_fail() {
         ("{metrics: {c: 3}}", "{metrics: {absent: 1}}", "seen     no such metric"),
         ("{metrics: {h: {samples: 2}}}", "{metrics: {h: {samples: 1}}}", "a histogram with 1 samples"),
         ("{metrics: {h: {samples: 2}}}", "{metrics: {h: 2}}", "metric h"),
+        ("{clusters: {policy: any}}", "{clusters: {policy: none}}", "cluster policy"),
         ("{log: [denied]}", "{log: [granted]}", "no such line"),
         ("{no_log: [granted]}", "{no_log: [warn: denied]}", "no_log"),
         (
@@ -116,8 +141,10 @@ fn each_expectation_on_the_whole_case_can_fail() {
         ),
     ];
     for (holds, fails, report) in rows {
-        case(&format!("expect: {holds}")).verdict(Host::Envoy, &seen()).unwrap();
-        let failure = case(&format!("expect: {fails}")).verdict(Host::Envoy, &seen()).unwrap_err();
+        case(&format!("clusters: {{policy: []}}\nexpect: {holds}")).verdict(Host::Envoy, &seen()).unwrap();
+        let failure = case(&format!("clusters: {{policy: []}}\nexpect: {fails}"))
+            .verdict(Host::Envoy, &seen())
+            .unwrap_err();
         assert!(failure.contains(report), "{fails}:\n{failure}");
     }
 }
@@ -169,7 +196,7 @@ fn a_report_names_file_line_request_and_all_that_was_seen() {
     let failure = expecting("{status: 401}").verdict(Host::Envoy, &seen()).unwrap_err();
     let expected = r#"x.yaml:3: it [Envoy]
 
-request 1 of 1 (line 4): GET /; expectation in line 4:
+request 1 of 1 (line 5): GET /; expectation in line 5:
   status
     expected 401
     seen     200
@@ -180,6 +207,8 @@ request 1 of 1 (line 4): GET /; expectation in line 4:
     upstream :authority: "example.com", :path: "/path", :method: "POST", :scheme: "http", x-b: "\xff"
       body     "hi"
       trailers x-u: "u"
+    policy   :authority: "example.com", :path: "/check", :method: "POST", :scheme: "http", x-b: "b"
+      body     "\x00\x00\x00\x00\x02hi"
     details  "via_upstream"
     state    wasm.a = "state"
     calls    {"proxy_get_property": 1, "proxy_log": 2}
@@ -321,17 +350,20 @@ fn a_case_takes_from_the_file_what_it_does_not_say_itself() {
     assert_eq!((first.setup.node_id.as_str(), first.setup.node_cluster.as_str()), ("n", "test-cluster"));
     assert_eq!(first.setup.node_metadata, serde_json::json!({"NAME": "pod"}));
     assert_eq!((first.setup.direction, first.setup.log_level), (Direction::Inbound, Level::Info));
-    assert_eq!(first.steps[0].upstream, Message::response(204));
+    assert_eq!(first.steps[0].errand.upstream.message, Message::response(204));
     assert_eq!(second.setup.configuration, br#"{ "b" : 2 }"#);
     assert_eq!((second.setup.direction, second.setup.log_level), (Direction::Outbound, Level::Debug));
     assert!(second.setup.fail_open && !first.setup.fail_open);
-    assert_eq!(second.steps[0].upstream, Message::response(200).header("content-length", "2").body("hi"));
+    assert_eq!(
+        second.steps[0].errand.upstream.message,
+        Message::response(200).header("content-length", "2").body("hi")
+    );
 }
 
 #[test]
 fn a_body_is_framed_as_http_1_frames_it() {
     let send = |send: &str| {
-        case(&format!("requests: [{{send: {send}, expect: {{status: 200}}}}]")).steps.remove(0).send
+        case(&format!("requests: [{{send: {send}, expect: {{status: 200}}}}]")).steps.remove(0).errand.request
     };
     let framing = |message: &Message| {
         let header =

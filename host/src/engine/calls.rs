@@ -8,7 +8,7 @@ use super::maps::MapType;
 use super::status::Status;
 use super::vm::Vm;
 use super::worker::Worker;
-use crate::exchange::{Headers, Message};
+use crate::exchange::{Headers, Message, Protocol};
 use crate::outside::{Arrival, Callout, Part};
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -98,7 +98,11 @@ impl Vm {
         if i32::try_from(timeout).is_err() || !self.outside.knows(&cluster) {
             return Err(Status::BAD_ARGUMENT);
         }
-        let request = outgoing(request).ok_or(Status::BAD_ARGUMENT)?;
+        let mut request = outgoing(request).ok_or(Status::BAD_ARGUMENT)?;
+        if self.setup.protocol == Protocol::Http1 && request.headers.first("content-length").is_some() {
+            // HTTP/1.1 has no room for trailers behind a body of known size.
+            request.trailers = Headers::default();
+        }
         let timeout = Some(Duration::from_millis(timeout.into())).filter(|timeout| !timeout.is_zero());
         let callout = Callout { id: 0, cluster, request, whole: true, timeout };
         let id = self.next_id(Kind::Http);
@@ -139,6 +143,7 @@ impl Vm {
     pub(super) fn call_out(&mut self, mut callout: Callout, id: u32, state: State) -> Option<()> {
         self.calls.last += 1;
         callout.id = self.calls.last;
+        mark(&mut callout);
         let arrivals = self.outside.call(&callout)?;
         let (root, vm) = (self.plugin().root, self.plugin().vm);
         self.calls.open.insert(callout.id, Open { root, vm, id, state });
@@ -278,6 +283,15 @@ fn local(status: u16, text: &str) -> Message {
         .header("content-length", text.len().to_string())
         .header("content-type", "text/plain")
         .body(text)
+}
+
+/// What the router adds to a request of the proxy's own.
+fn mark(callout: &mut Callout) {
+    let headers = &mut callout.request.headers;
+    headers.add("x-envoy-internal", "true");
+    if let Some(timeout) = callout.timeout {
+        headers.add("x-envoy-expected-rq-timeout-ms", timeout.as_millis().to_string());
+    }
 }
 
 /// The request as it leaves; none if it lacks what every request has.

@@ -50,6 +50,9 @@ impl Vm {
         callout.whole = true;
         let timeout = Duration::from_millis(timeout.into());
         callout.timeout = Some(timeout).filter(|timeout| !timeout.is_zero());
+        if let Some(timeout) = callout.timeout {
+            callout.request.headers.add("grpc-timeout", format!("{}m", timeout.as_millis()));
+        }
         self.grpc_begin(callout, Kind::GrpcCall)
     }
 

@@ -4,10 +4,12 @@
 //! when its stream is, or when nothing is left that could move it: then its client goes away.
 
 use super::agenda::Event;
+use super::calls::failure_text;
 use super::guest::{Guest, Side};
+use super::reply::LocalReply;
 use super::worker::Worker;
 use crate::exchange::{Exchange, Message};
-use crate::outside::{Answer, Fault};
+use crate::outside::{Answer, Fault, TERMINATED};
 use std::time::Duration;
 
 /// So long a client waits for the end of its response. Longer than any timeout of a test, and not so long that a timer
@@ -25,6 +27,17 @@ pub struct Errand {
     pub upstream: Answer,
     /// How long the client waits for the whole response.
     pub patience: Option<Duration>,
+}
+
+/// What the router answers itself when the upstream hangs up.
+fn disconnected() -> LocalReply {
+    LocalReply {
+        status: 503,
+        details: "upstream_reset_before_response_started{connection_termination}".into(),
+        body: failure_text(TERMINATED).into(),
+        grpc_status: Some(14),
+        ..LocalReply::default()
+    }
 }
 
 impl<G: Guest> Worker<G> {
@@ -95,13 +108,34 @@ impl<G: Guest> Worker<G> {
     }
 
     fn answer(&mut self, id: u32, answer: Answer) {
-        if self.with(id, |stream| stream.over()) != Some(false) || answer.fault == Some(Fault::Timeout) {
+        if self.with(id, |stream| stream.over()) != Some(false) {
             return;
         }
+        match answer.fault {
+            Some(Fault::Timeout) => {}
+            Some(Fault::Reset) => self.answer_in_part(id, answer.message),
+            Some(_) => self.local_reply(id, disconnected()),
+            None => {
+                self.via_upstream(id);
+                self.send(id, Side::Response, answer.message);
+            }
+        }
+    }
+
+    fn via_upstream(&mut self, id: u32) {
         self.with(id, |stream| {
             stream.details = Some("via_upstream".into());
             stream.answered = true;
         });
-        self.send(id, Side::Response, answer.message);
+    }
+
+    /// The headers arrive; then the connection breaks off, and the client's with it.
+    fn answer_in_part(&mut self, id: u32, answer: Message) {
+        self.via_upstream(id);
+        self.begin_answer(id, answer.headers);
+        self.with(id, |stream| {
+            stream.details = Some("upstream_reset_after_response_started{connection_termination}".into());
+            stream.reset |= !stream.ended;
+        });
     }
 }

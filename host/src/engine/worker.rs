@@ -194,6 +194,12 @@ impl<G: Guest> Worker<G> {
         }
     }
 
+    /// The headers of a response that is not whole.
+    pub(super) fn begin_answer(&mut self, id: u32, headers: Headers) {
+        self.with(id, |stream| stream.begin_response(answering(headers)));
+        self.headers(id, Side::Response, false);
+    }
+
     /// Ends the stream: all plugins log, then one after the other is done and deleted (row 29).
     pub(super) fn close(&mut self, id: u32) {
         self.with(id, |stream| {

@@ -1,6 +1,6 @@
 //! Envoy's admin interface.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 
 use serde_json::Value;
@@ -64,6 +64,13 @@ impl Admin {
         let status = elements(&listeners["listener_statuses"]).find(|status| status["name"] == name);
         let port = status.and_then(|status| status["local_address"]["socket_address"]["port_value"].as_u64());
         Ok(port.and_then(|port| u16::try_from(port).ok()).map(|port| ([127, 0, 0, 1], port).into()))
+    }
+
+    /// The names of all clusters.
+    pub(super) fn clusters(&self) -> Result<BTreeSet<String>, Error> {
+        let clusters = self.json("/clusters?format=json")?;
+        let names = elements(&clusters["cluster_statuses"]).filter_map(|status| status["name"].as_str());
+        Ok(names.map(str::to_owned).collect())
     }
 
     /// Why a listener was rejected, if it was.

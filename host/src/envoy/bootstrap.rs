@@ -1,5 +1,6 @@
 //! The configuration that Envoy is started with, and the listener of a plugin.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::Path;
 
@@ -33,6 +34,9 @@ impl Node {
 pub(super) const BOOTSTRAP: &str = "bootstrap.json";
 pub(super) const ACCESS_LOG: &str = "access.log";
 const LISTENERS: &str = "listeners.json";
+const CLUSTERS: &str = "clusters.json";
+/// The name of the cluster behind the proxy.
+pub(super) const CLUSTER: &str = "upstream";
 
 /// Writes the bootstrap.
 pub(super) fn write(folder: &Path, node: &Node, upstream: SocketAddr, tcp: SocketAddr) -> Result<(), Error> {
@@ -40,20 +44,37 @@ pub(super) fn write(folder: &Path, node: &Node, upstream: SocketAddr, tcp: Socke
         "node": {"id": node.id, "cluster": node.cluster, "metadata": node.metadata},
         "admin": {"address": address("127.0.0.1:0".parse().map_err(super::during("address"))?)},
         "stats_flush_on_admin": true,
-        "dynamic_resources": {"lds_config": {
-            "path_config_source": {"path": folder.join(LISTENERS)},
-            "resource_api_version": "V3",
-        }},
-        "static_resources": {"clusters": [cluster(upstream), tcp_cluster(tcp)], "listeners": [barrier()]},
+        "dynamic_resources": {"lds_config": watched(folder, LISTENERS), "cds_config": watched(folder, CLUSTERS)},
+        "static_resources": {"clusters": [cluster(CLUSTER, Some(upstream), false), tcp_cluster(tcp)], "listeners": [barrier()]},
     });
     Ok(std::fs::write(folder.join(BOOTSTRAP), bootstrap.to_string())?)
 }
 
-/// Replaces the listeners; Envoy sees the file that is moved into place.
+fn watched(folder: &Path, name: &str) -> Value {
+    json!({"path_config_source": {"path": folder.join(name)}, "resource_api_version": "V3"})
+}
+
+/// Replaces the listeners.
 pub(super) fn write_listeners(folder: &Path, listeners: &[Value]) -> Result<(), Error> {
-    let new = folder.join("listeners.new");
-    std::fs::write(&new, json!({"resources": listeners}).to_string())?;
-    Ok(std::fs::rename(new, folder.join(LISTENERS))?)
+    replace(folder, LISTENERS, listeners)
+}
+
+/// Replaces the clusters that a plugin can call; one without an address has no host.
+pub(super) fn write_clusters(
+    folder: &Path,
+    addresses: &BTreeMap<String, Option<SocketAddr>>,
+) -> Result<(), Error> {
+    let cluster = |(name, address): (&String, &Option<SocketAddr>)| {
+        any("envoy.config.cluster.v3", "Cluster", cluster(name, *address, true))
+    };
+    replace(folder, CLUSTERS, &addresses.iter().map(cluster).collect::<Vec<_>>())
+}
+
+/// Envoy sees the file that is moved into place.
+fn replace(folder: &Path, name: &str, resources: &[Value]) -> Result<(), Error> {
+    let new = folder.join(format!("{name}.new"));
+    std::fs::write(&new, json!({"resources": resources}).to_string())?;
+    Ok(std::fs::rename(new, folder.join(name))?)
 }
 
 fn address(address: SocketAddr) -> Value {
@@ -69,18 +90,24 @@ fn bytes(bytes: &[u8]) -> Value {
     any("google.protobuf", "BytesValue", json!({"value": STANDARD.encode(bytes)}))
 }
 
-fn cluster(upstream: SocketAddr) -> Value {
-    let endpoint = json!({"endpoint": {"address": address(upstream)}});
+/// A fresh connection for each request keeps apart what a scripted server does to them.
+fn cluster(name: &str, server: Option<SocketAddr>, fresh: bool) -> Value {
+    let endpoints: Vec<_> =
+        server.map(|server| json!({"endpoint": {"address": address(server)}})).into_iter().collect();
+    let mut common = json!({"max_headers_count": 2000});
+    if fresh {
+        common["max_requests_per_connection"] = json!(1);
+    }
     let options = json!({
-        "common_http_protocol_options": {"max_headers_count": 2000},
+        "common_http_protocol_options": common,
         "explicit_http_config": {"http_protocol_options": {"enable_trailers": true}},
     });
     let kind = "envoy.extensions.upstreams.http.v3";
     json!({
-        "name": "upstream",
+        "name": name,
         "type": "STATIC",
         "connect_timeout": "5s",
-        "load_assignment": {"cluster_name": "upstream", "endpoints": [{"lb_endpoints": [endpoint]}]},
+        "load_assignment": {"cluster_name": name, "endpoints": [{"lb_endpoints": endpoints}]},
         "typed_extension_protocol_options": {
             format!("{kind}.HttpProtocolOptions"): any(kind, "HttpProtocolOptions", options),
         },

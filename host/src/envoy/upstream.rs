@@ -9,6 +9,7 @@ use std::time::Duration;
 use super::Error;
 use crate::exchange::Message;
 use crate::http1::{Reader, response_bytes};
+use crate::outside::Answer;
 
 /// A server on a port of its own; it ends with this value.
 #[derive(Debug)]
@@ -26,7 +27,7 @@ struct Shared {
 
 #[derive(Debug, Default)]
 struct State {
-    answer: Message,
+    answer: Answer,
     seen: Option<Message>,
     /// Requests of which only the head has arrived.
     arriving: usize,
@@ -56,7 +57,7 @@ impl Upstream {
     }
 
     /// Forgets what was seen and answers with `answer` from now on.
-    pub(super) fn expect(&self, answer: Message) {
+    pub(super) fn expect(&self, answer: Answer) {
         let mut state = self.shared.state();
         state.answer = answer;
         state.seen = None;
@@ -108,9 +109,20 @@ fn serve(stream: &TcpStream, shared: &Shared) {
             state.answer.clone()
         };
         shared.changed.notify_all();
-        let mut stream = stream;
-        if whole.is_err() || stream.write_all(&response_bytes(&answer, to_head)).is_err() {
+        std::thread::sleep(answer.delay);
+        if whole.is_err() || !reply(stream, &answer, to_head) {
             return;
+        }
+    }
+}
+
+/// Answers; false when the connection is over.
+fn reply(mut stream: &TcpStream, answer: &Answer, to_head: bool) -> bool {
+    match answer.fault {
+        None => stream.write_all(&response_bytes(&answer.message, to_head)).is_ok(),
+        Some(_) => {
+            let _ = super::clusters::reply(stream, answer);
+            false
         }
     }
 }
@@ -126,7 +138,7 @@ mod tests {
         let upstream = Upstream::start().unwrap();
         let request = Message::request("POST", "/a").header("content-length", "2").body("hi");
         for status in [200, 503] {
-            upstream.expect(Message::response(status).header("content-length", "0"));
+            upstream.expect(Message::response(status).header("content-length", "0").into());
             assert_eq!(upstream.seen(patience), None);
             let response = http1::exchange(upstream.address(), &request, patience).unwrap().unwrap();
             assert_eq!(response.status(), status);

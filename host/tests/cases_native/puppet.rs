@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 use std::ptr::null_mut;
 use std::rc::Rc;
+use std::time::Duration;
 
 use proxy_wasm::traits::{Context, HttpContext, RootContext};
 use proxy_wasm::types::{Action, ContextType};
@@ -30,6 +31,15 @@ unsafe extern "C" {
     fn proxy_continue_stream(stream: u32) -> u32;
     fn proxy_close_stream(stream: u32) -> u32;
     fn proxy_set_effective_context(context: u32) -> u32;
+    fn proxy_get_status(code: *mut u32, message: *mut *mut u8, message_size: *mut usize) -> u32;
+    fn proxy_call_foreign_function(
+        name: *const u8,
+        name_size: usize,
+        arguments: *const u8,
+        arguments_size: usize,
+        result: *mut *mut u8,
+        result_size: *mut usize,
+    ) -> u32;
     fn proxy_send_local_response(
         code: u32,
         details: *const u8,
@@ -55,7 +65,42 @@ struct Root {
     script: Rc<Script>,
 }
 
-impl Context for Root {}
+impl Context for Root {
+    fn on_http_call_response(&mut self, _: u32, headers: usize, size: usize, trailers: usize) {
+        answered(&self.script, headers, size, trailers);
+    }
+
+    fn on_grpc_call_response(&mut self, _: u32, status: u32, size: usize) {
+        grpc(&self.script, &format!("call {status} {size}"), "grpc_answer");
+    }
+
+    fn on_grpc_stream_initial_metadata(&mut self, _: u32, count: u32) {
+        grpc(&self.script, &format!("initial {count}"), "grpc_initial");
+    }
+
+    fn on_grpc_stream_message(&mut self, _: u32, size: usize) {
+        grpc(&self.script, &format!("message {size}"), "grpc_message");
+    }
+
+    fn on_grpc_stream_trailing_metadata(&mut self, _: u32, count: u32) {
+        grpc(&self.script, &format!("trailing {count}"), "grpc_trailing");
+    }
+
+    fn on_grpc_stream_close(&mut self, _: u32, status: u32) {
+        grpc(&self.script, &format!("close {status}"), "grpc_close");
+    }
+}
+
+/// The answer to a callout, in whichever context.
+fn answered(script: &Script, headers: usize, size: usize, trailers: usize) {
+    say(&format!("answer {headers} {size} {trailers}"));
+    run(script, "answer");
+}
+
+fn grpc(script: &Script, what: &str, hook: &str) {
+    say(&format!("grpc {what}"));
+    run(script, hook);
+}
 
 impl RootContext for Root {
     fn on_vm_start(&mut self, _: usize) -> bool {
@@ -68,6 +113,11 @@ impl RootContext for Root {
         let configuration = self.get_plugin_configuration().unwrap_or_default();
         self.script = Rc::new(serde_json::from_slice(&configuration).unwrap_or_default());
         run(&self.script, "configure") == Action::Continue
+    }
+
+    fn on_tick(&mut self) {
+        say("tick");
+        run(&self.script, "tick");
     }
 
     fn get_type(&self) -> Option<ContextType> {
@@ -92,6 +142,30 @@ impl Stream {
 impl Context for Stream {
     fn on_done(&mut self) -> bool {
         self.enter("done", 0, true) == Action::Continue
+    }
+
+    fn on_http_call_response(&mut self, _: u32, headers: usize, size: usize, trailers: usize) {
+        answered(&self.0, headers, size, trailers);
+    }
+
+    fn on_grpc_call_response(&mut self, _: u32, status: u32, size: usize) {
+        grpc(&self.0, &format!("call {status} {size}"), "grpc_answer");
+    }
+
+    fn on_grpc_stream_initial_metadata(&mut self, _: u32, count: u32) {
+        grpc(&self.0, &format!("initial {count}"), "grpc_initial");
+    }
+
+    fn on_grpc_stream_message(&mut self, _: u32, size: usize) {
+        grpc(&self.0, &format!("message {size}"), "grpc_message");
+    }
+
+    fn on_grpc_stream_trailing_metadata(&mut self, _: u32, count: u32) {
+        grpc(&self.0, &format!("trailing {count}"), "grpc_trailing");
+    }
+
+    fn on_grpc_stream_close(&mut self, _: u32, status: u32) {
+        grpc(&self.0, &format!("close {status}"), "grpc_close");
     }
 }
 
@@ -224,6 +298,73 @@ fn perform_more(words: &[&str]) -> Answer {
         ["context", id] => done(unsafe { proxy_set_effective_context(number(id) as u32) }),
         ["reply", code, details, body] => reply(code, details, body, -1),
         ["reply", code, details, body, grpc] => reply(code, details, body, grpc.parse().unwrap_or(-1)),
+        other => call_out(other),
+    }
+}
+
+thread_local! {
+    /// The gRPC stream that was opened last.
+    static STREAM: std::cell::Cell<u32> = const { std::cell::Cell::new(0) };
+}
+
+/// Callouts go through the crate, which has to know whom to tell.
+fn call_out(words: &[&str]) -> Answer {
+    use proxy_wasm::hostcalls;
+    let id = |result: Result<u32, proxy_wasm::types::Status>| {
+        result.map(|id| id.to_string()).map_err(|status| status as u32)
+    };
+    let ok = |result: Result<(), proxy_wasm::types::Status>| {
+        result.map(|()| "ok".to_owned()).map_err(|status| status as u32)
+    };
+    let name = |text: &str| text.replace("%0a", "\n").replace("%06", "\x06").replace("%04", "\x04");
+    match words {
+        ["call", cluster, path, body, timeout] => {
+            let headers = vec![(":method", "POST"), (":path", *path), (":authority", "example.org")];
+            let body = Some(body.trim_matches('-').as_bytes()).filter(|body| !body.is_empty());
+            let timeout = Duration::from_millis(number(timeout) as u64);
+            id(hostcalls::dispatch_http_call(cluster, headers, body, vec![("x-end", "1")], timeout))
+        }
+        ["call-bare", cluster, headers] => {
+            let headers = headers.split(',').filter_map(|pair| pair.split_once('=')).collect();
+            id(hostcalls::dispatch_http_call(cluster, headers, None, vec![], Duration::ZERO))
+        }
+        ["status"] => {
+            let (mut code, mut text) = (0, (null_mut(), 0));
+            done(unsafe { proxy_get_status(&mut code, &mut text.0, &mut text.1) })?;
+            // SAFETY: as in `bytes`.
+            let text = if text.0.is_null() {
+                Vec::new()
+            } else {
+                unsafe { Vec::from_raw_parts(text.0, text.1, text.1) }
+            };
+            Ok(format!("{code} {}", String::from_utf8_lossy(&text)))
+        }
+        ["tick", period] => ok(hostcalls::set_tick_period(Duration::from_millis(number(period) as u64))),
+        ["foreign", name] => text(|v, vs| unsafe {
+            proxy_call_foreign_function(name.as_ptr(), name.len(), null_mut(), 0, v, vs)
+        }),
+        ["grpc-call", upstream, message, timeout] => {
+            let timeout = Duration::from_millis(number(timeout) as u64);
+            let message = Some(message.as_bytes());
+            id(hostcalls::dispatch_grpc_call(
+                &name(upstream),
+                "a.Service",
+                "Call",
+                vec![("x-m", b"1")],
+                message,
+                timeout,
+            ))
+        }
+        ["grpc-stream", upstream] => {
+            let opened = hostcalls::open_grpc_stream(&name(upstream), "a.Service", "Stream", vec![]);
+            STREAM.set(opened.unwrap_or(0));
+            id(opened)
+        }
+        ["grpc-send", message, last] => {
+            ok(hostcalls::send_grpc_stream_message(STREAM.get(), Some(message.as_bytes()), *last == "last"))
+        }
+        ["grpc-close"] => ok(hostcalls::close_grpc_stream(STREAM.get())),
+        ["grpc-cancel"] => ok(hostcalls::cancel_grpc_stream(STREAM.get())),
         other => Ok(format!("{other:?} is no call")),
     }
 }
@@ -267,12 +408,22 @@ fn defined(kind: &str, name: &str) -> Result<u32, u32> {
 }
 
 fn map(name: &str) -> u32 {
-    let names = ["request", "request_trailers", "response", "response_trailers"];
+    let names = [
+        "request",
+        "request_trailers",
+        "response",
+        "response_trailers",
+        "grpc_initial",
+        "grpc_trailing",
+        "answer",
+        "answer_trailers",
+    ];
     names.iter().position(|known| *known == name).unwrap_or(99) as u32
 }
 
 fn buffer(name: &str) -> u32 {
-    if name == "request" { 0 } else { 1 }
+    ["request", "response", "", "", "answer", "grpc"].iter().position(|known| *known == name).unwrap_or(1)
+        as u32
 }
 
 fn number(digits: &str) -> usize {

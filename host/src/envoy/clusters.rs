@@ -1,0 +1,216 @@
+//! The servers behind the clusters of a plugin: they answer as a case says, with real faults, and record what arrives.
+
+use std::collections::BTreeMap;
+use std::io::{ErrorKind, Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use super::Error;
+use crate::exchange::Message;
+use crate::http1::{Reader, chunk_bytes, end_bytes, is_chunked, response_bytes, response_head};
+use crate::outside::{Answer, Cluster, Fault, Frames, GrpcAnswer, framed, grpc_response};
+
+/// More than Envoy takes as the answer to a callout.
+const OVERSIZE: usize = (32 << 20) + 1;
+
+/// The servers of one plugin; they end with this value.
+#[derive(Debug, Default)]
+pub(super) struct Clusters {
+    shared: Arc<Shared>,
+    /// Where the server of a cluster listens; none where there is to be no host.
+    pub(super) addresses: BTreeMap<String, Option<SocketAddr>>,
+}
+
+#[derive(Debug, Default)]
+struct Shared {
+    state: Mutex<State>,
+    changed: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    clusters: BTreeMap<String, Cluster>,
+    given: BTreeMap<String, usize>,
+    reached: Vec<(String, Message)>,
+    /// Requests that have not arrived whole.
+    arriving: usize,
+    stopped: bool,
+}
+
+impl Shared {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Clusters {
+    pub(super) fn start(clusters: &BTreeMap<String, Cluster>) -> Result<Self, Error> {
+        let mut servers = Self::default();
+        servers.shared.state().clusters = clusters.clone();
+        for (name, cluster) in clusters {
+            let fault = cluster.answers.first().and_then(|answer| answer.fault);
+            let listener = TcpListener::bind("127.0.0.1:0")?;
+            let address = listener.local_addr()?;
+            servers.addresses.insert(name.clone(), (fault != Some(Fault::NoHost)).then_some(address));
+            // A port that nobody listens on is one that was just given back.
+            if !matches!(fault, Some(Fault::NoHost | Fault::Refuse)) {
+                let (name, shared) = (name.clone(), Arc::clone(&servers.shared));
+                std::thread::spawn(move || accept(&listener, &name, &shared));
+            }
+        }
+        Ok(servers)
+    }
+
+    /// Takes what has arrived, once that is whole.
+    pub(super) fn take_reached(&self, patience: Duration) -> Vec<(String, Message)> {
+        let state = self.shared.state();
+        let whole = self.shared.changed.wait_timeout_while(state, patience, |state| state.arriving > 0);
+        std::mem::take(&mut whole.unwrap_or_else(PoisonError::into_inner).0.reached)
+    }
+}
+
+impl Drop for Clusters {
+    fn drop(&mut self) {
+        self.shared.state().stopped = true;
+        for address in self.addresses.values().flatten() {
+            // Wakes the thread that accepts.
+            let _ = TcpStream::connect(address);
+        }
+    }
+}
+
+fn accept(listener: &TcpListener, name: &str, shared: &Arc<Shared>) {
+    for stream in listener.incoming() {
+        if shared.state().stopped {
+            return;
+        }
+        if let Ok(stream) = stream {
+            let (name, shared) = (name.to_owned(), Arc::clone(shared));
+            // Ends with its connection, which ends with Envoy. Envoy sends one request on each.
+            std::thread::spawn(move || drop(serve(&stream, &name, &shared)));
+        }
+    }
+}
+
+fn serve(stream: &TcpStream, name: &str, shared: &Shared) -> std::io::Result<()> {
+    stream.set_nodelay(true)?;
+    let mut reader = Reader::new(stream);
+    let Some(request) = reader.request_head()? else { return Ok(()) };
+    let (index, answer) = shared.state().begin(name, request.clone());
+    let place = Place { shared, index };
+    match &answer.grpc {
+        Some(grpc) if answer.fault.is_none() => {
+            std::thread::sleep(answer.delay);
+            let conversation = converse(stream, &mut reader, request, grpc, &place);
+            place.whole();
+            conversation
+        }
+        _ => {
+            let mut request = request;
+            let body = reader.body(&mut request, false);
+            place.record(request);
+            place.whole();
+            body?;
+            std::thread::sleep(answer.delay);
+            reply(stream, &answer)
+        }
+    }
+}
+
+impl State {
+    fn begin(&mut self, name: &str, request: Message) -> (usize, Answer) {
+        let given = self.given.entry(name.to_owned()).or_default();
+        let answers = self.clusters.get(name).map(|cluster| cluster.answers.as_slice()).unwrap_or_default();
+        let answer = answers.get(*given).or(answers.last()).cloned();
+        *given += 1;
+        self.reached.push((name.to_owned(), request));
+        self.arriving += 1;
+        (self.reached.len() - 1, answer.unwrap_or_else(plain))
+    }
+}
+
+fn plain() -> Answer {
+    Message::response(200).header("content-length", "0").into()
+}
+
+/// A request among those that have arrived.
+struct Place<'a> {
+    shared: &'a Shared,
+    index: usize,
+}
+
+impl Place<'_> {
+    fn record(&self, request: Message) {
+        if let Some((_, seen)) = self.shared.state().reached.get_mut(self.index) {
+            *seen = request;
+        }
+    }
+
+    fn whole(&self) {
+        let mut state = self.shared.state();
+        state.arriving = state.arriving.saturating_sub(1);
+        drop(state);
+        self.shared.changed.notify_all();
+    }
+}
+
+pub(super) fn reply(mut stream: &TcpStream, answer: &Answer) -> std::io::Result<()> {
+    match answer.fault {
+        None => stream.write_all(&response_bytes(&answer.message, false)),
+        Some(Fault::Timeout) => until_closed(stream),
+        Some(Fault::Reset) => {
+            let mut head = Message::response(answer.message.status()).header("content-length", "1000");
+            head.body = vec![b"half".to_vec()];
+            stream.write_all(&response_bytes(&head, false))
+        }
+        Some(Fault::Oversize) => {
+            let length = OVERSIZE.to_string();
+            stream.write_all(&response_head(&Message::response(200).header("content-length", length)))?;
+            let piece = vec![b'x'; 1 << 16];
+            (0..=OVERSIZE / piece.len()).try_for_each(|_| stream.write_all(&piece))
+        }
+        Some(Fault::Disconnect | Fault::Refuse | Fault::NoHost) => Ok(()),
+    }
+}
+
+fn until_closed(mut stream: &TcpStream) -> std::io::Result<()> {
+    let mut rest = [0; 256];
+    while stream.read(&mut rest)? > 0 {}
+    Ok(())
+}
+
+/// Answers message by message.
+fn converse(
+    mut stream: &TcpStream,
+    reader: &mut Reader<&TcpStream>,
+    mut request: Message,
+    answer: &GrpcAnswer,
+    place: &Place<'_>,
+) -> std::io::Result<()> {
+    let mut response = grpc_response(answer);
+    response.headers.add("transfer-encoding", "chunked");
+    stream.write_all(&response_head(&response))?;
+    let mut messages = answer.messages.iter();
+    let fails = |left: usize| answer.status != 0 && left == 0;
+    let (mut frames, mut heard) = (Frames::default(), 0);
+    while !fails(messages.len()) && is_chunked(&request.headers) && reader.chunk(&mut request)? {
+        place.record(request.clone());
+        request.body.get(heard..).unwrap_or_default().iter().for_each(|piece| frames.add(piece));
+        heard = request.body.len();
+        while let Ok(Some(_)) = frames.next_message() {
+            if let Some(message) = messages.next() {
+                stream.write_all(&chunk_bytes(&framed(message)))?;
+            }
+        }
+    }
+    if !fails(messages.len()) {
+        reader.trailers(&mut request)?;
+    }
+    place.record(request);
+    stream.write_all(&end_bytes(&response.trailers))?;
+    match until_closed(stream) {
+        Err(error) if error.kind() != ErrorKind::ConnectionReset => Err(error),
+        _ => Ok(()),
+    }
+}
