@@ -227,14 +227,19 @@ impl Vm {
         self.sandbox().failure.get_or_insert_with(|| reason.into());
     }
 
+    /// The settings of the plugin that runs; those of the proxy while it has none, as when a module is checked.
+    fn settings(&self) -> &Setup {
+        if self.plugins.is_empty() { &self.setup } else { &self.plugin().setup }
+    }
+
     /// Where the guest's random bytes come from.
     pub fn random(&self) -> Random {
-        self.plugin().setup.random
+        self.settings().random
     }
 
     /// The guest's environment variables.
     pub fn environment(&self) -> &BTreeMap<String, String> {
-        &self.plugin().setup.environment
+        &self.settings().environment
     }
 
     /// Why a plugin's VM failed, if one did.
