@@ -21,7 +21,6 @@ pub(crate) enum Failure {
     /// A report that has been printed says why.
     Reported,
     /// A combination of arguments makes no sense.
-    #[expect(dead_code, reason = "for the commands to come")]
     Usage(String),
     /// A file cannot be used.
     File(String),
@@ -30,7 +29,6 @@ pub(crate) enum Failure {
     /// An address cannot be listened on.
     Address(String),
     /// A program is missing.
-    #[expect(dead_code, reason = "for the commands to come")]
     Missing(String),
     /// The output cannot be written.
     Output(io::Error),

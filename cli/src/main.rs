@@ -1,9 +1,12 @@
 //! `pwkit`: the command line of Proxy-Wasm Kit. One file per subcommand; what can go wrong stands in `failure`.
 
+mod bench;
 mod failure;
 mod inspect;
 mod module;
 mod run;
+mod subject;
+mod test;
 
 use std::io::{self, ErrorKind, Write};
 use std::process::ExitCode;
@@ -26,12 +29,16 @@ struct Arguments {
 enum Command {
     Run(run::Arguments),
     Inspect(inspect::Arguments),
+    Test(test::Arguments),
+    Bench(bench::Arguments),
 }
 
 fn main() -> ExitCode {
     let outcome = match Arguments::parse().command {
         Command::Run(arguments) => run::run(arguments),
         Command::Inspect(arguments) => inspect::run(&arguments),
+        Command::Test(arguments) => test::run(&arguments),
+        Command::Bench(arguments) => bench::run(&arguments),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

@@ -198,7 +198,11 @@ fn introduction(
         Upstream::Echo => "an echo".to_owned(),
         Upstream::Server { address, .. } => address.clone(),
     };
-    let mut text = format!("{} before {upstream}, {workers} workers\n", plugins.join(", "));
+    let mut text = format!(
+        "{} before {upstream}, {workers} worker{}\n",
+        plugins.join(", "),
+        if workers == 1 { "" } else { "s" }
+    );
     text += &format!("listening on http://{}\n", listener.local_addr()?);
     if let Some(admin) = admin {
         text += &format!("metrics on http://{}/stats/prometheus\n", admin.local_addr()?);

@@ -24,9 +24,9 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
-pub use envoy::main as envoy_main;
+pub use envoy::{RealEnvoy, main as envoy_main};
 pub use format::schema;
-pub use load::{Error, load, parse};
+pub use load::{Error, files, load, parse};
 pub use native::main as native_main;
 pub use subjects::{Subject, main as subjects_main};
 pub use wasm::{main as wasm_main, run as wasm_run};

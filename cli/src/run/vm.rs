@@ -21,7 +21,7 @@ pub(super) struct PluginVm {
     name: String,
     state: RefCell<State>,
     /// Tells everybody who waits for the plugin that something has happened in it.
-    moved: Notify,
+    moved: Rc<Notify>,
     live: Rc<Live>,
     background: Background,
 }
@@ -75,10 +75,10 @@ impl PluginVm {
         worker.take_host_calls();
         let state = State { worker, born: Instant::now(), passed: Duration::ZERO, accounts: BTreeMap::new() };
         let name = plugin.setup.name.clone();
-        let vm = Rc::new(Self { name, state: RefCell::new(state), moved: Notify::new(), live, background });
+        let vm = Rc::new(Self { name, state: RefCell::new(state), moved: Rc::default(), live, background });
         vm.tell(if tells_start { &lines } else { &[] });
         vm.depart(None);
-        tokio::task::spawn_local(keep_time(Rc::downgrade(&vm)));
+        tokio::task::spawn_local(keep_time(Rc::downgrade(&vm), Rc::clone(&vm.moved)));
         Ok(vm)
     }
 
@@ -215,6 +215,12 @@ impl State {
         self.passed = now;
     }
 
+    /// How long it is until something happens in the plugin by itself.
+    fn due(&self) -> Option<Duration> {
+        let due = self.worker.next_due()?.saturating_add(self.passed);
+        Some(due.saturating_sub(self.born.elapsed()))
+    }
+
     fn take_account(&mut self) -> Account {
         Account {
             lines: self.worker.take_lines(),
@@ -243,17 +249,28 @@ impl Account {
 }
 
 /// Enters the plugin whenever one of its timers is due, as long as it lives.
-async fn keep_time(vm: Weak<PluginVm>) {
-    /// A timer that is set meanwhile is noticed within this time.
-    const LONGEST: Duration = Duration::from_millis(20);
+async fn keep_time(vm: Weak<PluginVm>, moved: Rc<Notify>) {
     loop {
+        // Enabled before looking: a timer that is set meanwhile is noticed.
+        let changed = moved.notified();
         let due = match vm.upgrade() {
-            Some(vm) => vm.state.borrow().worker.next_due(),
+            Some(vm) => vm.state.borrow().due(),
             None => return,
         };
-        tokio::time::sleep(due.unwrap_or(LONGEST).clamp(Duration::from_millis(1), LONGEST)).await;
-        let Some(vm) = vm.upgrade().filter(|_| due.is_some_and(|due| due <= LONGEST)) else { continue };
-        vm.step_aside(|_| ());
+        tokio::select! {
+            () = changed => continue,
+            () = tokio::time::sleep(due.unwrap_or_default()), if due.is_some() => {}
+        }
+        if let Some(vm) = vm.upgrade() {
+            vm.step_aside(|_| ());
+        }
+    }
+}
+
+impl Drop for PluginVm {
+    fn drop(&mut self) {
+        // Who keeps its time learns that there is nothing to keep.
+        self.moved.notify_waiters();
     }
 }
 

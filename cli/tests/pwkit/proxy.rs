@@ -50,6 +50,46 @@ pub(crate) const ANSWERING: &str = r#"(module
             (i32.const 0) (i32.const 0) (i32.const -1)))
         (i32.const 0)))"#;
 
+/// Holds every request until the cluster `auth` has answered, and logs at every tick of 50 ms.
+pub(crate) const CALLING: &str = r#"(module
+    (import "env" "proxy_log" (func $log (param i32 i32 i32) (result i32)))
+    (import "env" "proxy_set_tick_period_milliseconds" (func $every (param i32) (result i32)))
+    (import "env" "proxy_set_effective_context" (func $for (param i32) (result i32)))
+    (import "env" "proxy_continue_stream" (func $continue (param i32) (result i32)))
+    (import "env" "proxy_add_header_map_value" (func $add (param i32 i32 i32 i32 i32) (result i32)))
+    (import "env" "proxy_get_header_map_value" (func $get (param i32 i32 i32 i32 i32) (result i32)))
+    (import "env" "proxy_http_call"
+        (func $call (param i32 i32 i32 i32 i32 i32 i32 i32 i32 i32) (result i32)))
+    (memory (export "memory") 2)
+    (global $free (mut i32) (i32.const 4096))
+    (global $stream (mut i32) (i32.const 0))
+    (data (i32.const 16) "auth")
+    (data (i32.const 32) ":status")
+    (data (i32.const 48) "x-auth")
+    (data (i32.const 64) "tick")
+    (data (i32.const 128) "\03\00\00\00\07\00\00\00\03\00\00\00\05\00\00\00\06\00\00\00\0a\00\00\00\04\00\00\00:method\00GET\00:path\00/check\00:authority\00auth\00")
+    (func (export "proxy_abi_version_0_2_1"))
+    (func (export "malloc") (param i32) (result i32)
+        global.get $free
+        (global.set $free (i32.add (global.get $free) (local.get 0))))
+    (func (export "proxy_on_vm_start") (param i32 i32) (result i32)
+        (drop (call $every (i32.const 50)))
+        (i32.const 1))
+    (func (export "proxy_on_tick") (param i32)
+        (drop (call $every (i32.const 0)))
+        (drop (call $log (i32.const 2) (i32.const 64) (i32.const 4))))
+    (func (export "proxy_on_request_headers") (param i32 i32 i32) (result i32)
+        (global.set $stream (local.get 0))
+        (if (i32.ne (i32.const 0) (call $call (i32.const 16) (i32.const 4) (i32.const 128) (i32.const 69)
+                (i32.const 0) (i32.const 0) (i32.const 0) (i32.const 0) (i32.const 1000) (i32.const 0)))
+            (then (return (i32.const 0))))
+        (i32.const 1))
+    (func (export "proxy_on_http_call_response") (param i32 i32 i32 i32 i32)
+        (drop (call $get (i32.const 6) (i32.const 32) (i32.const 7) (i32.const 4) (i32.const 8)))
+        (drop (call $for (global.get $stream)))
+        (drop (call $add (i32.const 0) (i32.const 48) (i32.const 6) (i32.load (i32.const 4)) (i32.load (i32.const 8))))
+        (drop (call $continue (i32.const 0)))))"#;
+
 /// A proxy that serves.
 pub(crate) struct Proxy {
     process: Child,

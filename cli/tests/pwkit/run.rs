@@ -1,7 +1,7 @@
 //! `pwkit run`: real traffic through real plugins.
 
 use crate::program::{Workshop, assert_on_record};
-use crate::proxy::{ANSWERING, CONFIGURED, Proxy, request};
+use crate::proxy::{ANSWERING, CALLING, CONFIGURED, Proxy, request};
 use regex_lite::Regex;
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -62,6 +62,39 @@ fn a_plugin_with_a_prefix_serves_what_lies_below_it() {
     assert!(proxy.get("/closed/").starts_with("HTTP/1.1 403 "));
     let beside = proxy.get("/other");
     assert!(beside.contains("GET /other HTTP/1.1\n") && !beside.contains("x-config"), "{beside}");
+}
+
+#[test]
+fn a_plugin_calls_out_and_has_timers() {
+    let workshop = workshop("callout");
+    workshop.module("calling.wasm", CALLING);
+    let behind = Proxy::start(&workshop, &["--plugin", "answering.wasm", "--quiet"]);
+    let cluster = format!("auth=http://{}", behind.address);
+    let arguments = ["--plugin", "calling.wasm", "--cluster", cluster.as_str(), "--workers", "1"];
+    let mut proxy = Proxy::start(&workshop, &arguments);
+    proxy.read_until("info     tick");
+    let answer = proxy.get("/");
+    assert!(answer.starts_with("HTTP/1.1 200 OK\r\n") && answer.ends_with("x-auth: 403\n"), "{answer}");
+    assert!(proxy.end("-INT").success());
+    assert_on_record("run-callout.txt", &steady(&proxy.seen));
+}
+
+#[test]
+fn a_cluster_that_is_unknown_or_down_is_told() {
+    let workshop = workshop("no-cluster");
+    workshop.module("calling.wasm", CALLING);
+    let mut proxy = Proxy::start(&workshop, &["--plugin", "calling.wasm"]);
+    assert!(proxy.get("/").starts_with("HTTP/1.1 200 OK\r\n"));
+    let line = proxy.read_until("callout");
+    assert_eq!(line, "    callout  auth: there is no such cluster; name it with --cluster auth=URL");
+    let closed = TcpListener::bind("127.0.0.1:0").expect("a free port").local_addr().expect("an address");
+    let cluster = format!("auth=http://{closed}");
+    let mut proxy = Proxy::start(&workshop, &["--plugin", "calling.wasm", "--cluster", cluster.as_str()]);
+    assert!(proxy.get("/").ends_with("x-auth: 503\n"));
+    let line = steady(&proxy.read_until("callout"));
+    let expected = "    callout  auth GET /check -> upstream ADDRESS cannot be reached: Connection refused (os error 111); is \
+                    it running? in N ms";
+    assert_eq!(line, expected);
 }
 
 #[test]

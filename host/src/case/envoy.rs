@@ -93,6 +93,31 @@ fn serve(plugin: &mut Plugin<'_>, case: &Case) -> Result<Seen, Error> {
     Ok(Seen { rejected: false, exchanges, connections, reached, log: plugin.log()?, metrics })
 }
 
+/// A real Envoy that is given one case after the other.
+pub struct RealEnvoy {
+    binary: PathBuf,
+    envoys: Arc<Envoys>,
+}
+
+impl RealEnvoy {
+    /// Starts nothing yet: a process is started for the first case of its node, and kept.
+    pub fn new(binary: impl Into<PathBuf>) -> Self {
+        Self { binary: binary.into(), envoys: Arc::default() }
+    }
+
+    /// Runs a case on a module. The error says why it could not be run.
+    pub fn run(&self, module: &Path, case: &Case) -> Result<Seen, String> {
+        let (binary, module, envoys) = (self.binary.clone(), module.to_owned(), Arc::clone(&self.envoys));
+        Runner { binary, module, envoys }.run(case).map_err(|error| error.to_string())
+    }
+}
+
+impl Drop for RealEnvoy {
+    fn drop(&mut self) {
+        self.envoys.end();
+    }
+}
+
 /// So many processes may wait for cases at once; each holds some 60 MB.
 const MOST: usize = 4;
 

@@ -44,7 +44,7 @@ pub fn load(file: &Path, plugin: &str) -> Result<Vec<Case>, Error> {
 }
 
 /// The case files of a folder, in order of their names.
-pub(super) fn files(folder: &Path) -> Result<Vec<PathBuf>, String> {
+pub fn files(folder: &Path) -> Result<Vec<PathBuf>, String> {
     let cannot = |error: std::io::Error| format!("{}: cannot be read: {error}", folder.display());
     let entries = std::fs::read_dir(folder).map_err(cannot)?;
     let paths: Result<Vec<_>, _> = entries.map(|entry| entry.map(|entry| entry.path())).collect();
