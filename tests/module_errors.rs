@@ -42,13 +42,13 @@ fn a_module_that_does_not_start_is_rejected() {
 fn envoy_rejects_it_too() {
     let Some(binary) = envoy() else { return };
     let setup = Setup::default();
-    let mut envoy = Envoy::start(&binary, &Node::of(&setup)).unwrap();
+    let mut envoy = Envoy::start(&binary, &Node::of(&setup), 1).unwrap();
     // Envoy would never come back from this one.
     for (name, _) in STARTS.iter().filter(|(name, _)| *name != "endless") {
         let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("start_{name}.wasm"));
         std::fs::write(&path, start(name)).unwrap();
         assert!(
-            matches!(envoy.load(&path, &setup, Filter::Http, &[]).unwrap(), Start::Rejected(_)),
+            matches!(envoy.load(&[(path.clone(), &setup)], Filter::Http, &[]).unwrap(), Start::Rejected(_)),
             "{name}"
         );
     }

@@ -44,7 +44,8 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let mut worse = 0;
     for subject in arguments.selection.read()? {
         for named in subject.cases {
-            let seen = case::wasm_run(&subject.module, &named.case);
+            let seen = case::wasm_run(&subject.module, &subject.path, &named.case);
+            let seen = seen.map_err(Failure::File)?;
             // What is not as the case says is not worth measuring.
             if let Err(report) = named.case.verdict(case::Host::Wasm, &seen) {
                 writeln!(io::stdout().lock(), "{}", report.trim_end())?;

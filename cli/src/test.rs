@@ -55,7 +55,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let subjects = arguments.selection.read()?;
     let mut tally = Tally::default();
     if arguments.host != Choice::Envoy {
-        let run = |subject: &Subject, case: &Case| Ok(case::wasm_run(&subject.module, case));
+        let run = |subject: &Subject, case: &Case| case::wasm_run(&subject.module, &subject.path, case);
         tally.run("wasm", case::Host::Wasm, &subjects, run)?;
     }
     if let Some(envoy) = envoy {

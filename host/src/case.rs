@@ -13,6 +13,7 @@ mod format;
 mod harness;
 mod load;
 mod native;
+mod plugins;
 mod report;
 mod subjects;
 #[cfg(test)]
@@ -28,6 +29,7 @@ pub use envoy::{RealEnvoy, main as envoy_main};
 pub use format::schema;
 pub use load::{Error, files, load, parse};
 pub use native::main as native_main;
+pub use plugins::Plugin;
 pub use subjects::{Subject, main as subjects_main};
 pub use wasm::{main as wasm_main, run as wasm_run};
 
@@ -55,6 +57,7 @@ pub struct Case {
     line: u64,
     name: String,
     setup: Setup,
+    plugins: Vec<Plugin>,
     steps: Vec<Step>,
     /// Instead of requests, for a network filter.
     talks: Vec<Talk>,
@@ -67,6 +70,7 @@ pub struct Case {
 #[derive(Clone, Debug)]
 struct Step {
     line: u64,
+    worker: Option<usize>,
     /// Time that passes before it.
     wait: Duration,
     errand: Errand,
@@ -151,6 +155,16 @@ impl Case {
     /// The time that passes after the last request.
     pub fn last_wait(&self) -> Duration {
         self.wait
+    }
+
+    /// The plugins that a request passes, in their order.
+    pub fn plugins(&self) -> &[Plugin] {
+        &self.plugins
+    }
+
+    /// The other extensions that the case needs, by their folders.
+    fn others(&self) -> impl Iterator<Item = &str> {
+        self.plugins.iter().filter_map(|plugin| plugin.extension.as_deref())
     }
 
     /// Each connection, in order. A case has requests or connections.

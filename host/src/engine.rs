@@ -27,6 +27,10 @@
 //! - A callout to a closed port of the same machine fails as `remote connection failure`, with or without the reason of the
 //!   transport behind it (row 36).
 //! - Resuming a response that has not begun crashes the proxy; here it is noted as misuse (row 31).
+//! - A failed plugin is loaded again (policy `FAIL_RELOAD`) by the first stream that comes a second after it was loaded, however
+//!   late it failed; nothing counts from the failure on (row 51).
+//! - In a chain all plugins log, then one after the other is done and deleted; one that the request never reached is created
+//!   for its log (rows 7, 29). `proxy_on_vm_start` is called for each root context, also in a VM that runs already (row 4).
 
 mod agenda;
 mod attributes;

@@ -18,7 +18,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::io::ErrorKind;
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use crate::engine::Errand;
@@ -97,15 +97,15 @@ pub struct Plugin<'a> {
 }
 
 impl Envoy {
-    /// Starts the program `binary` as the proxy `node`.
-    pub fn start(binary: &Path, node: &Node) -> Result<Self, Error> {
+    /// Starts the program `binary` as the proxy `node`, with so many workers.
+    pub fn start(binary: &Path, node: &Node, workers: usize) -> Result<Self, Error> {
         let upstream = upstream::Upstream::start()?;
         let tcp = tcp::Upstream::start()?;
         let folder = process::Folder::new()?;
         bootstrap::write_listeners(folder.path(), &[])?;
         bootstrap::write_clusters(folder.path(), &BTreeMap::new())?;
         bootstrap::write(folder.path(), node, upstream.address(), tcp.address()?)?;
-        let process = process::Process::start(binary, folder)?;
+        let process = process::Process::start(binary, folder, workers)?;
         let admin = admin::Admin::new(process.admin_address()?);
         let barrier = wait("Envoy to listen", || {
             process.check_alive()?;
@@ -114,24 +114,31 @@ impl Envoy {
         Ok(Self { process, admin, upstream, tcp, barrier, level: Level::Info, plugins: 0 })
     }
 
-    /// Brings a plugin: `module` as `setup` says; `filter_state` names what its exchanges shall show.
+    /// Brings plugins, which requests pass in this order: each a module and its settings. `filter_state` names what
+    /// their exchanges shall show.
+    ///
+    /// # Panics
+    /// Without any plugin.
     pub fn load(
         &mut self,
-        module: &Path,
-        setup: &Setup,
+        plugins: &[(PathBuf, &Setup)],
         filter: Filter,
         filter_state: &[&str],
     ) -> Result<Start<'_>, Error> {
+        let (_, setup) = plugins[0];
         self.plugins += 1;
         let vm_id = format!("case-{}", self.plugins);
         self.set_log_level(setup.log_level)?;
         let clusters = self.bring_clusters(setup)?;
         let metrics_before = self.metrics()?;
+        let plugins = plugins.iter().map(|(module, setup)| Ok((absolute(module)?, *setup)));
+        let plugins = plugins.collect::<Result<Vec<_>, Error>>()?;
         let listener = match filter {
-            Filter::Http => bootstrap::listener,
-            Filter::Network => tcp::listener,
+            Filter::Http => bootstrap::listener(self.process.folder(), &vm_id, &plugins, filter_state),
+            Filter::Network => {
+                tcp::listener(self.process.folder(), &vm_id, &plugins[0].0, setup, filter_state)
+            }
         };
-        let listener = listener(self.process.folder(), &vm_id, &absolute(module)?, setup, filter_state);
         bootstrap::write_listeners(self.process.folder(), &[listener])?;
         match self.wait_for_listener(&vm_id)? {
             Some(address) => {
@@ -213,7 +220,7 @@ fn is_late(error: &std::io::Error) -> bool {
     matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut)
 }
 
-fn absolute(module: &Path) -> Result<std::path::PathBuf, Error> {
+fn absolute(module: &Path) -> Result<PathBuf, Error> {
     module.canonicalize().map_err(during(module.display()))
 }
 

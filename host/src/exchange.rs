@@ -198,7 +198,7 @@ pub enum FailurePolicy {
     Closed,
     /// The one that fails the VM is answered 503, later ones skip the plugin.
     Open,
-    /// As `Closed`, but a later stream tries to start the plugin again, at most once a second.
+    /// As `Closed`, but a later stream tries to start the plugin again, no sooner than a second after it was last started.
     Reload,
 }
 

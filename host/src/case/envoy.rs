@@ -49,10 +49,11 @@ impl Runner {
     }
 
     fn run(&self, case: &Case) -> Result<Seen, Error> {
-        let slot = self.envoys.slot(Node::of(case.setup()));
+        let (node, workers) = (Node::of(case.setup()), case.setup().workers);
+        let slot = self.envoys.slot(node.clone(), workers);
         let mut envoy = slot.lock().unwrap_or_else(PoisonError::into_inner);
         if envoy.is_none() {
-            *envoy = Some(Envoy::start(&self.binary, &Node::of(case.setup()))?);
+            *envoy = Some(Envoy::start(&self.binary, &node, workers)?);
         }
         let seen = envoy.as_mut().map_or_else(|| Ok(Seen::default()), |envoy| run(envoy, &self.module, case));
         if seen.is_err() {
@@ -66,7 +67,9 @@ impl Runner {
 fn run(envoy: &mut Envoy, module: &Path, case: &Case) -> Result<Seen, Error> {
     let filter_state: Vec<_> = case.filter_state().collect();
     let filter = if case.connections().next().is_some() { Filter::Network } else { Filter::Http };
-    match envoy.load(module, case.setup(), filter, &filter_state)? {
+    let plugins = case.plugins().iter().map(|plugin| (plugin.module(module), &plugin.setup));
+    let plugins: Vec<_> = plugins.collect();
+    match envoy.load(&plugins, filter, &filter_state)? {
         Start::Rejected(log) => Ok(Seen { rejected: true, log, ..Seen::default() }),
         Start::Serving(mut plugin) => serve(&mut plugin, case),
     }
@@ -123,20 +126,23 @@ const MOST: usize = 4;
 
 /// The processes, one for each node, the one used last at the end.
 #[derive(Default)]
-pub(super) struct Envoys(Mutex<Vec<(Node, Slot)>>);
+pub(super) struct Envoys(Mutex<Vec<(Kind, Slot)>>);
 
+/// The proxy, and how many workers it has.
+type Kind = (Node, usize);
 type Slot = Arc<Mutex<Option<Envoy>>>;
 
 impl Envoys {
-    fn slot(&self, node: Node) -> Slot {
+    fn slot(&self, node: Node, workers: usize) -> Slot {
         let mut slots = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let known = slots.iter().position(|(other, _)| *other == node);
-        let (node, slot) = known.map_or_else(|| (node, Slot::default()), |index| slots.remove(index));
+        let kind = (node, workers);
+        let known = slots.iter().position(|(other, _)| *other == kind);
+        let (kind, slot) = known.map_or_else(|| (kind, Slot::default()), |index| slots.remove(index));
         if slots.len() >= MOST {
             let idle = slots.iter().position(|(_, slot)| Arc::strong_count(slot) == 1);
             idle.map(|index| slots.remove(index));
         }
-        slots.push((node, Arc::clone(&slot)));
+        slots.push((kind, Arc::clone(&slot)));
         slot
     }
 
@@ -166,14 +172,14 @@ mod tests {
     fn a_process_is_kept_for_its_node_until_others_need_the_room() {
         let node = |id: &str| Node { id: id.into(), cluster: String::new(), metadata: serde_json::json!({}) };
         let envoys = Envoys::default();
-        let used = envoys.slot(node("used"));
-        assert!(Arc::ptr_eq(&used, &envoys.slot(node("used"))));
-        let idle = Arc::downgrade(&envoys.slot(node("idle")));
+        let used = envoys.slot(node("used"), 1);
+        assert!(Arc::ptr_eq(&used, &envoys.slot(node("used"), 1)));
+        let idle = Arc::downgrade(&envoys.slot(node("used"), 2));
         for id in ["a", "b", "c"] {
-            envoys.slot(node(id));
+            envoys.slot(node(id), 1);
         }
         assert!(idle.upgrade().is_none());
-        assert!(Arc::ptr_eq(&used, &envoys.slot(node("used"))));
+        assert!(Arc::ptr_eq(&used, &envoys.slot(node("used"), 1)));
         envoys.end();
         assert_eq!(Arc::strong_count(&used), 1);
     }

@@ -1,7 +1,7 @@
 //! The case file as it is written: serde types with strict keys, and the JSON Schema made from them.
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
@@ -12,6 +12,7 @@ use serde_saphyr::Spanned;
 
 use super::around::{Called, Clusters, Fault, Moment, Span};
 use super::connections::ConnectionEntry;
+use super::plugins::{FailurePolicy, PluginEntry};
 use super::text::Text;
 use crate::exchange;
 
@@ -66,9 +67,21 @@ pub(super) struct CaseEntry {
     pub(super) node: Option<Node>,
     /// Traffic direction of the listener; not stated by default.
     pub(super) direction: Option<Direction>,
-    /// Skip the plugin rather than answer 503 when its VM has failed; false by default.
+    /// Skip the plugin rather than answer 503 when its VM has failed; false by default. Envoy's older setting, which also
+    /// lets the request through that fails the VM.
     #[serde(default)]
     pub(super) fail_open: bool,
+    /// What becomes of requests when the plugin's VM has failed; closed by default.
+    pub(super) failure_policy: Option<FailurePolicy>,
+    /// The host functions and callbacks that the plugin may use, by their names at the ABI; all by default.
+    pub(super) allowed_capabilities: Option<BTreeSet<String>>,
+    /// Worker threads of the proxy. Where this stands, plugins are started as often as Envoy does; by default there is one
+    /// worker and each plugin is started once.
+    #[schemars(range(min = 1, max = 16))]
+    pub(super) workers: Option<u8>,
+    /// Several plugins, in the order in which a request passes them; what they do not state is as for the case.
+    #[serde(default)]
+    pub(super) plugins: Vec<PluginEntry>,
     /// Envoy's plugin setting of this name; false by default.
     #[serde(default)]
     pub(super) allow_on_headers_stop_iteration: bool,
@@ -105,6 +118,8 @@ pub(super) struct RequestEntry {
     pub(super) wait: Option<Span>,
     /// The request.
     pub(super) send: Request,
+    /// The worker that gets it, counted from 0; by default they take turns. A real Envoy chooses by itself.
+    pub(super) worker: Option<u8>,
     /// What the upstream answers to this request; replaces the answer of the case.
     pub(super) upstream: Option<Answer>,
     /// What must be seen.
@@ -521,7 +536,9 @@ impl JsonSchema for LogPattern {
 }
 
 /// Reads a value that may be left out, but not be null: an `Option` would take a forgotten value for an absent key.
-fn given<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -> Result<Option<T>, D::Error> {
+pub(super) fn given<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
+    deserializer: D,
+) -> Result<Option<T>, D::Error> {
     T::deserialize(deserializer).map(Some)
 }
 

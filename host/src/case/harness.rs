@@ -35,8 +35,13 @@ impl Test {
 
 /// A test for each case in a file or a folder of files.
 pub(super) fn tests(place: &Path, plugin: &str, test: impl Fn(Case) -> Test) -> Vec<Test> {
+    some_tests(place, plugin, |case| Some(test(case)))
+}
+
+/// The same, without those cases for which there is no test.
+pub(super) fn some_tests(place: &Path, plugin: &str, test: impl Fn(Case) -> Option<Test>) -> Vec<Test> {
     let of_file = |file: &PathBuf| match load(file, plugin) {
-        Ok(cases) => cases.into_iter().map(&test).collect(),
+        Ok(cases) => cases.into_iter().filter_map(&test).collect(),
         Err(error) => {
             vec![Test::broken(file.file_name().unwrap_or_default().to_string_lossy(), error.to_string())]
         }

@@ -15,7 +15,7 @@ use super::format::{
     Node, Reached, Request, RequestEntry, Upstream,
 };
 use super::text::Text;
-use super::{Case, Expectation, Placed, Step};
+use super::{Case, Expectation, Placed, Step, plugins};
 use crate::engine::Errand;
 use crate::exchange::{self, Clock, Headers, Message, Setup};
 
@@ -158,7 +158,9 @@ fn case(file: &Path, shared: &CaseFile, entry: &Spanned<CaseEntry>, plugin: &str
     })
     .map_err(in_case(case))?;
     let wait = case.wait.map(|span| span.0).unwrap_or_default();
-    let case = Case { file: file.into(), line, name: case.name.clone(), setup, steps, talks, wait, expect };
+    let plugins = plugins::chain(&setup, &case.plugins);
+    let name = case.name.clone();
+    let case = Case { file: file.into(), line, name, setup, plugins, steps, talks, wait, expect };
     whole_case(&case)?;
     Ok(case)
 }
@@ -193,6 +195,7 @@ fn whole_case(case: &Case) -> Result<(), Fault> {
         about("a configuration that is rejected serves no requests; remove `requests` or `rejected`"),
     )?;
     clusters_exist(case).map_err(|(line, text)| (line, about(&text)))?;
+    whole_proxy(case).map_err(|(line, text)| (line, about(text)))?;
     let any = of_all.is_some()
         || case.steps.iter().any(|step| step.expect.everywhere.is_some())
         || case.talks.iter().any(|talk| talk.expect.everywhere.is_some());
@@ -217,6 +220,19 @@ fn clusters_exist(case: &Case) -> Result<(), Fault> {
     Ok(())
 }
 
+/// What must fit together of plugins and workers.
+fn whole_proxy(case: &Case) -> Result<(), (u64, &'static str)> {
+    let require = |holds: bool, text| if holds { Ok(()) } else { Err((case.line, text)) };
+    let network_chain = case.plugins.len() > 1 && !case.talks.is_empty();
+    require(!network_chain, "plugins: several see requests only; remove `connections`")?;
+    let old_and_new = case.setup.fail_open && case.setup.failure_policy != exchange::FailurePolicy::Closed;
+    require(!old_and_new, "fail_open: is an older word for failure_policy; keep one")?;
+    let workers = case.setup.workers;
+    require((1..=16).contains(&workers), "workers: write a number from 1 to 16")?;
+    let beyond = case.steps.iter().find(|step| step.worker.is_some_and(|worker| worker >= workers));
+    beyond.map_or(Ok(()), |step| Err((step.line, "worker: there are fewer `workers`; the first is 0")))
+}
+
 fn setup(shared: &CaseFile, case: &CaseEntry, plugin: &str) -> Setup {
     let config = |own: &Option<Config>, file: &Option<Config>| {
         own.as_ref().or(file.as_ref()).map(|config| config.0.clone()).unwrap_or_default()
@@ -232,6 +248,10 @@ fn setup(shared: &CaseFile, case: &CaseEntry, plugin: &str) -> Setup {
         configuration: config(&case.config, &shared.config),
         vm_configuration: config(&case.vm_config, &shared.vm_config),
         fail_open: case.fail_open,
+        failure_policy: case.failure_policy.map_or(default.failure_policy, Into::into),
+        allowed_capabilities: case.allowed_capabilities.clone(),
+        workers: case.workers.map_or(default.workers, usize::from),
+        rehearse: case.workers.is_some(),
         allow_on_headers_stop_iteration: case.allow_on_headers_stop_iteration,
         node_id: text(|node| &node.id, default.node_id),
         node_cluster: text(|node| &node.cluster, default.node_cluster),
@@ -266,7 +286,8 @@ fn step(
     let expect = expectation(request.expect.as_ref(), request.differs.as_ref(), |expect| {
         expect_can_fail(expect, level)
     })?;
-    Ok(Step { line, wait, errand, expect })
+    let worker = request.worker.map(usize::from);
+    Ok(Step { line, worker, wait, errand, expect })
 }
 
 pub(super) fn expectation<T: Clone>(

@@ -7,8 +7,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use super::extensions::Modules;
 use super::harness::{self, Test};
-use super::{Case, Host, Seen, native};
-use crate::exchange::Random;
+use super::{Case, Host, Plugin, Seen, native};
+use crate::exchange::{Random, Setup};
 use crate::wasm::{Limits, Module};
 
 /// The `main` of the test that runs the cases of all extensions on their modules.
@@ -25,14 +25,23 @@ pub fn main(extensions: impl AsRef<Path>, modules: impl AsRef<Path>) -> ExitCode
 /// A test of a case on the module in `path`, which is loaded when the first test of it runs.
 pub(super) fn test(name: String, loaded: &Arc<Loaded>, path: &Path, case: Case) -> Test {
     let (loaded, path) = (Arc::clone(loaded), path.to_owned());
-    Test::new(name, move || case.verdict(Host::Wasm, &run(&loaded.get(&path)?, &case)))
+    Test::new(name, move || {
+        let seen = run(&loaded.get(&path)?, &path, &case)?;
+        case.verdict(Host::Wasm, &seen)
+    })
 }
 
-/// Runs a case on a module. Its random bytes are the same each time.
-pub fn run(module: &Module, case: &Case) -> Seen {
-    let mut setup = case.setup().clone();
-    setup.random = Random::Seed(0);
-    native::seen(crate::wasm::Host::start(module, setup), case)
+/// Runs a case on a module; random bytes are the same each time. The error says why a module of another extension, which
+/// has to stand beside `path`, cannot be used.
+pub fn run(module: &Module, path: &Path, case: &Case) -> Result<Seen, String> {
+    let own = |plugin: &Plugin| match plugin.extension {
+        None => Ok(module.clone()),
+        Some(_) => Module::load(&plugin.module(path), &Limits::default()).map_err(|error| error.to_string()),
+    };
+    let modules = case.plugins().iter().map(own).collect::<Result<Vec<_>, _>>()?;
+    let seeded = |plugin: &Plugin| Setup { random: Random::Seed(0), ..plugin.setup.clone() };
+    let plugins = modules.iter().zip(case.plugins().iter().map(seeded));
+    Ok(native::seen(crate::wasm::Host::start_chain(plugins), case))
 }
 
 /// Modules by their path. A filter of the command line may leave some without a test, so they are loaded when needed.

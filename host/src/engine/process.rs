@@ -25,7 +25,7 @@ pub struct Plan<G> {
     pub setup: Setup,
 }
 
-/// So long after a reload there is no other, in nanoseconds. Envoy adds up to half of it, at random.
+/// So long a plugin stays as it was loaded, in nanoseconds. Envoy adds up to half of it, at random.
 const RELOAD_INTERVAL: u64 = 1_000_000_000;
 
 impl<G: Guest + 'static> Worker<G> {
@@ -101,21 +101,20 @@ impl<G: Guest> Worker<G> {
     }
 
     fn reload(&mut self, worker: usize, seat: usize) {
-        let (old, plan, now) = {
+        let (old, plan) = {
             let mut vm = self.vm.borrow_mut();
             let (old, now) = (vm.chains[worker][seat], vm.now());
             let failed = vm.sandboxes[vm.plugins[old].vm].failure.is_some();
             let plugin = &mut vm.plugins[old];
-            let due = plugin.reloaded.is_none_or(|last| now.saturating_sub(last) >= RELOAD_INTERVAL);
+            let due = now.saturating_sub(plugin.loaded) >= RELOAD_INTERVAL;
             if !failed || !due || plugin.broken || plugin.setup.failure_policy != FailurePolicy::Reload {
                 return;
             }
-            plugin.reloaded = Some(now);
-            (old, plugin.plan, now)
+            plugin.loaded = now;
+            (old, plugin.plan)
         };
         if let Ok(new) = self.load(plan, Home::Worker(worker)) {
             let mut vm = self.vm.borrow_mut();
-            vm.plugins[new].reloaded = Some(now);
             vm.plugins[old].retired = true;
             vm.chains[worker][seat] = new;
         }

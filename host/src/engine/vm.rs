@@ -136,8 +136,8 @@ pub(super) struct Plugin {
     pub(super) ended: bool,
     /// It did not start, and is not tried again.
     pub(super) broken: bool,
-    /// When it was last loaded again.
-    pub(super) reloaded: Option<u64>,
+    /// When it was loaded.
+    pub(super) loaded: u64,
 }
 
 /// A context of a guest.
@@ -310,9 +310,9 @@ impl Vm {
 
     /// A plugin in a VM.
     pub(super) fn new_plugin(&mut self, plan: usize, vm: usize, setup: Setup) -> usize {
-        let (root, reloaded) = (0, None);
+        let (root, loaded) = (0, self.now());
         let (retired, ended, broken) = (false, false, false);
-        self.plugins.push(Plugin { setup, vm, root, plan, retired, ended, broken, reloaded });
+        self.plugins.push(Plugin { setup, vm, root, plan, retired, ended, broken, loaded });
         self.plugins.len() - 1
     }
 

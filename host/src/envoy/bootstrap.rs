@@ -2,14 +2,14 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Map, Value, json};
 
 use super::Error;
-use crate::exchange::{Direction, Setup};
+use crate::exchange::{Direction, FailurePolicy, Setup};
 
 /// The proxy that an Envoy is.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -133,21 +133,24 @@ fn barrier() -> Value {
     listener_of("barrier", manager)
 }
 
-/// The listener that puts a plugin before the upstream.
+/// The listener that puts plugins before the upstream.
 pub(super) fn listener(
     folder: &Path,
     vm_id: &str,
-    module: &Path,
-    setup: &Setup,
+    plugins: &[(PathBuf, &Setup)],
     filter_state: &[&str],
 ) -> Value {
     // An empty prefix takes every path, also one that does not start with a slash.
     let route = json!({"match": {"prefix": ""}, "route": {"cluster": "upstream", "timeout": "0s"}});
-    let filter =
-        any("envoy.extensions.filters.http.wasm.v3", "Wasm", json!({"config": plugin(vm_id, module, setup)}));
-    let filters = vec![json!({"name": "wasm", "typed_config": filter})];
+    let filter = |(module, setup): &(PathBuf, &Setup)| {
+        let config = json!({"config": plugin(vm_id, module, setup)});
+        let filter = any("envoy.extensions.filters.http.wasm.v3", "Wasm", config);
+        json!({"name": setup.name, "typed_config": filter})
+    };
+    let filters = plugins.iter().map(filter).collect();
     let manager = connection_manager(route, filters, access_log(folder, vm_id, filter_state));
-    directed(listener_of(vm_id, manager), setup.direction)
+    let direction = plugins.first().map_or(Direction::Unspecified, |(_, setup)| setup.direction);
+    directed(listener_of(vm_id, manager), direction)
 }
 
 /// A listener that is brought by the discovery, and says which side it serves.
@@ -194,9 +197,16 @@ fn connection_manager(route: Value, mut filters: Vec<Value>, access_log: Value) 
 pub(super) fn plugin(vm_id: &str, module: &Path, setup: &Setup) -> Value {
     // Measured on 1.40: with `failure_policy: FAIL_OPEN` the request that fails the VM is still answered 503; only the
     // older `fail_open` lets it through too, which is what the word promises.
-    let (policy, value) =
-        if setup.fail_open { ("fail_open", json!(true)) } else { ("failure_policy", json!("FAIL_CLOSED")) };
+    let (policy, value) = match setup.failure_policy {
+        _ if setup.fail_open => ("fail_open", json!(true)),
+        FailurePolicy::Closed => ("failure_policy", json!("FAIL_CLOSED")),
+        FailurePolicy::Open => ("failure_policy", json!("FAIL_OPEN")),
+        FailurePolicy::Reload => ("failure_policy", json!("FAIL_RELOAD")),
+    };
+    let allowed = setup.allowed_capabilities.iter().flatten();
+    let allowed: Map<_, _> = allowed.map(|name| (name.clone(), json!({}))).collect();
     json!({
+        "capability_restriction_config": {"allowed_capabilities": allowed},
         "name": setup.name,
         "root_id": setup.root_id,
         policy: value,

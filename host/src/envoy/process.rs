@@ -47,10 +47,10 @@ pub(super) struct Process {
 }
 
 impl Process {
-    pub(super) fn start(binary: &Path, folder: Folder) -> Result<Self, Error> {
+    pub(super) fn start(binary: &Path, folder: Folder, workers: usize) -> Result<Self, Error> {
         let log = Log(folder.path().join("envoy.log"));
         let access = AccessLog(folder.path().join(bootstrap::ACCESS_LOG));
-        let child = command(binary, folder.path(), File::create(&log.0)?)
+        let child = command(binary, folder.path(), File::create(&log.0)?, workers)
             .spawn()
             .map_err(during(binary.display()))?;
         let mut process = Self { child: Mutex::new(child), watchdog: None, log, access, folder };
@@ -118,14 +118,14 @@ impl Drop for Process {
     }
 }
 
-fn command(binary: &Path, folder: &Path, log: File) -> Command {
+fn command(binary: &Path, folder: &Path, log: File, workers: usize) -> Command {
     let mut command = Command::new(binary);
     command
         .arg("--config-path")
         .arg(folder.join(bootstrap::BOOTSTRAP))
         .arg("--admin-address-path")
         .arg(folder.join("admin"))
-        .args(["--concurrency", "1", "--disable-hot-restart", "--drain-time-s", "1"])
+        .args(["--concurrency", &workers.to_string(), "--disable-hot-restart", "--drain-time-s", "1"])
         .args([
             "--file-flush-interval-msec",
             "2",

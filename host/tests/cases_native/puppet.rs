@@ -294,6 +294,10 @@ fn perform_more(words: &[&str]) -> Answer {
         }
         ["resume", stream] => done(unsafe { proxy_continue_stream(number(stream) as u32) }),
         ["panic"] => fail(),
+        ["panic-on", name] => match perform(&["get", "request", name]) {
+            Ok(_) => fail(),
+            Err(_) => Ok("not asked for".into()),
+        },
         ["close", stream] => done(unsafe { proxy_close_stream(number(stream) as u32) }),
         ["context", id] => done(unsafe { proxy_set_effective_context(number(id) as u32) }),
         ["reply", code, details, body] => reply(code, details, body, -1),
