@@ -61,6 +61,7 @@ mod status;
 mod stream;
 mod tcp;
 mod timers;
+mod upstream;
 mod value;
 mod vm;
 mod worker;

@@ -8,6 +8,7 @@
 mod access;
 mod admin;
 mod bootstrap;
+mod closed_port;
 mod clusters;
 mod log;
 mod process;
@@ -24,8 +25,10 @@ use std::time::{Duration, Instant};
 use crate::engine::Errand;
 use crate::exchange::{Exchange, Level, LogLine, Message, Setup};
 use crate::http1;
+use crate::outside::Fault;
 pub use admin::Metric;
 pub use bootstrap::Node;
+use closed_port::ClosedPort;
 
 /// How long anything may take that Envoy does on its own.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -62,6 +65,9 @@ pub struct Envoy {
     admin: admin::Admin,
     upstream: upstream::Upstream,
     tcp: tcp::Upstream,
+    closed: ClosedPort,
+    /// Where Envoy takes the hosts of its own clusters to be.
+    hosts: BTreeMap<&'static str, Option<SocketAddr>>,
     /// Answers without a plugin: what the worker had to do before is done when it answers.
     barrier: SocketAddr,
     level: Level,
@@ -104,14 +110,19 @@ impl Envoy {
         let folder = process::Folder::new()?;
         bootstrap::write_listeners(folder.path(), &[])?;
         bootstrap::write_clusters(folder.path(), &BTreeMap::new())?;
-        bootstrap::write(folder.path(), node, upstream.address(), tcp.address()?)?;
+        let hosts = [(bootstrap::CLUSTER, Some(upstream.address())), (tcp::CLUSTER, Some(tcp.address()?))];
+        for (cluster, host) in hosts {
+            bootstrap::write_host(folder.path(), cluster, host)?;
+        }
+        bootstrap::write(folder.path(), node)?;
         let process = process::Process::start(binary, folder, workers)?;
         let admin = admin::Admin::new(process.admin_address()?);
         let barrier = wait("Envoy to listen", || {
             process.check_alive()?;
             admin.listener("barrier")
         })?;
-        Ok(Self { process, admin, upstream, tcp, barrier, level: Level::Info, plugins: 0 })
+        let (closed, hosts) = (ClosedPort::new()?, hosts.into());
+        Ok(Self { process, admin, upstream, tcp, closed, hosts, barrier, level: Level::Info, plugins: 0 })
     }
 
     /// Brings plugins, which requests pass in this order: each a module and its settings. `filter_state` names what
@@ -151,7 +162,7 @@ impl Envoy {
 
     /// Replaces the clusters by those of a plugin, and waits until Envoy has them.
     fn bring_clusters(&self, setup: &Setup) -> Result<clusters::Clusters, Error> {
-        let servers = clusters::Clusters::start(&setup.clusters)?;
+        let servers = clusters::Clusters::start(&setup.clusters, &self.closed)?;
         bootstrap::write_clusters(self.process.folder(), &servers.addresses)?;
         let wanted: BTreeSet<String> = servers.addresses.keys().cloned().collect();
         let own = |name: &String| [bootstrap::CLUSTER, tcp::CLUSTER].contains(&name.as_str());
@@ -164,6 +175,21 @@ impl Envoy {
         // What the main thread has, the worker has after what is due there.
         self.settle()?;
         Ok(servers)
+    }
+
+    /// Lets one of its own clusters have this host, if any, and waits until Envoy knows.
+    fn place(&mut self, cluster: &'static str, host: Option<SocketAddr>) -> Result<(), Error> {
+        if self.hosts.get(cluster) == Some(&host) {
+            return Ok(());
+        }
+        bootstrap::write_host(self.process.folder(), cluster, host)?;
+        let wanted: Vec<u64> = host.iter().map(|host| host.port().into()).collect();
+        wait(format_args!("the host of {cluster}"), || {
+            self.process.check_alive()?;
+            Ok((self.admin.ports(cluster)? == wanted).then_some(()))
+        })?;
+        self.hosts.insert(cluster, host);
+        self.settle()
     }
 
     /// Where the listener listens; none when it was rejected because of the plugin.
@@ -249,6 +275,12 @@ impl Plugin<'_> {
     /// Sends a request on a new connection.
     pub fn exchange(&mut self, errand: &Errand) -> Result<Exchange, Error> {
         let envoy = &mut *self.envoy;
+        let host = match errand.upstream.fault {
+            Some(Fault::NoHost) => None,
+            Some(Fault::Refuse) => Some(envoy.closed.address()),
+            _ => Some(envoy.upstream.address()),
+        };
+        envoy.place(bootstrap::CLUSTER, host)?;
         let log_start = envoy.process.log().end()?;
         let access_start = envoy.process.access().end()?;
         envoy.upstream.expect(errand.upstream.clone());

@@ -96,6 +96,29 @@ pub struct Answer {
     pub grpc: Option<GrpcAnswer>,
 }
 
+/// More than the proxy takes as the answer to a callout.
+const OVERSIZE: usize = (32 << 20) + 1;
+
+impl Answer {
+    /// What arrives when the connection breaks off in the middle: all of the message but its end, which nothing has announced.
+    pub fn cut_off(&self) -> Message {
+        let Message { mut headers, body, .. } = self.message.clone();
+        headers.remove("content-length");
+        headers.set("transfer-encoding", "chunked");
+        Message { headers, body, ..Message::default() }
+    }
+
+    /// The message with a body that is too large for the answer to a callout.
+    pub fn oversized(&self) -> Message {
+        let mut headers = self.message.headers.clone();
+        headers.remove("transfer-encoding");
+        headers.set("content-length", OVERSIZE.to_string());
+        let mut body = vec![vec![b'x'; 1 << 16]; OVERSIZE >> 16];
+        body.push(vec![b'x'; OVERSIZE % (1 << 16)]);
+        Message { headers, body, ..Message::default() }
+    }
+}
+
 impl From<Message> for Answer {
     fn from(message: Message) -> Self {
         Self { message, ..Self::default() }

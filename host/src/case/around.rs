@@ -17,32 +17,7 @@ use crate::exchange::Headers;
 use crate::outside;
 
 /// Clusters by name.
-pub(super) type Clusters = BTreeMap<String, Vec<ClusterAnswer>>;
-
-/// What a server answers to one request.
-#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub(super) struct ClusterAnswer {
-    /// 200 by default.
-    #[schemars(range(min = 200, max = 599))]
-    status: Option<u16>,
-    /// Header fields in order, names may repeat.
-    #[serde(default)]
-    headers: Vec<Field>,
-    /// The body in one piece.
-    body: Option<Text>,
-    /// The body in pieces, instead of `body`.
-    chunks: Option<Vec<Text>>,
-    /// Trailer fields.
-    #[serde(default)]
-    trailers: Vec<Field>,
-    /// How long the answer takes; it comes at once by default.
-    delay: Option<Span>,
-    /// What goes wrong instead of an answer.
-    fault: Option<Fault>,
-    /// A gRPC answer, instead of a plain one.
-    grpc: Option<Grpc>,
-}
+pub(super) type Clusters = BTreeMap<String, Vec<Answer>>;
 
 /// How a gRPC server answers: its first message to the first of the client, and so on.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
@@ -98,12 +73,12 @@ impl From<Fault> for outside::Fault {
 
 /// The clusters that a case says, ready to be called.
 pub(super) fn clusters(clusters: &Clusters) -> Result<BTreeMap<String, outside::Cluster>, String> {
-    let cluster = |(name, answers): (&String, &Vec<ClusterAnswer>)| {
+    let cluster = |(name, answers): (&String, &Vec<Answer>)| {
         let about = |text: String| format!("clusters.{name}: {text}");
         if ["upstream", "tcp_upstream"].contains(&name.as_str()) {
             return Err(about("is what stands behind the proxy; take another name".into()));
         }
-        let alone = |answer: &ClusterAnswer| matches!(answer.fault, Some(Fault::Refuse | Fault::NoHost));
+        let alone = |answer: &Answer| matches!(answer.fault, Some(Fault::Refuse | Fault::NoHost));
         if answers.len() > 1 && answers.iter().any(alone) {
             return Err(about(
                 "`refuse` and `no_host` are of the whole cluster; make it the only answer".into(),
@@ -115,18 +90,16 @@ pub(super) fn clusters(clusters: &Clusters) -> Result<BTreeMap<String, outside::
     clusters.iter().map(cluster).collect()
 }
 
-fn answer(given: &ClusterAnswer) -> Result<outside::Answer, String> {
-    let ClusterAnswer { status, headers, body, chunks, trailers, delay, fault, grpc } = given.clone();
-    let plain = status.is_some() || body.is_some() || chunks.is_some();
-    if grpc.is_some() && (plain || !headers.is_empty() || !trailers.is_empty()) {
+fn answer(given: &Answer) -> Result<outside::Answer, String> {
+    let plain = given.status.is_some() || given.body.is_some() || given.chunks.is_some();
+    if given.grpc.is_some() && (plain || !given.headers.is_empty() || !given.trailers.is_empty()) {
         return Err("has `grpc` and a plain answer; keep one".into());
     }
-    let plain = Answer { status, headers, body, chunks, trailers, ..Answer::default() };
     Ok(outside::Answer {
-        message: response_message(&plain)?,
-        delay: delay.map_or(Duration::ZERO, |span| span.0),
-        fault: fault.map(Into::into),
-        grpc: grpc.map(|grpc| outside::GrpcAnswer {
+        message: response_message(given)?,
+        delay: given.delay.map_or(Duration::ZERO, |span| span.0),
+        fault: given.fault.map(Into::into),
+        grpc: given.grpc.clone().map(|grpc| outside::GrpcAnswer {
             status: grpc.status,
             text: grpc.text,
             metadata: Headers(fields(&grpc.metadata)),
@@ -136,16 +109,13 @@ fn answer(given: &ClusterAnswer) -> Result<outside::Answer, String> {
     })
 }
 
-/// What the upstream of a request does.
+/// What the upstream of a request does. It has the whole request when it answers, by gRPC too.
 pub(super) fn upstream(given: &Answer) -> Result<outside::Answer, String> {
-    let fault = match given.fault {
-        Some(Fault::Refuse | Fault::NoHost | Fault::Oversize) => {
-            return Err("fault: the upstream of a request knows `disconnect`, `reset` and `timeout`".into());
-        }
-        other => other.map(Into::into),
-    };
-    let delay = given.delay.map_or(Duration::ZERO, |span| span.0);
-    Ok(outside::Answer { message: response_message(given)?, delay, fault, grpc: None })
+    let mut answer = answer(given)?;
+    if let Some(grpc) = answer.grpc.take() {
+        answer.message = outside::grpc_response(&grpc).header("transfer-encoding", "chunked");
+    }
+    Ok(answer)
 }
 
 /// A time that passes: `150ms`, `2s`, `5m`, `1h`.

@@ -6,6 +6,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_saphyr::Spanned;
 
+use super::around::Span;
 use super::check::{Mismatch, Sheet};
 use super::format::{Differs, Expect, HostCalls, LogPattern};
 use super::load::{Fault, expect_can_fail, expectation};
@@ -21,11 +22,21 @@ pub(super) struct ConnectionEntry {
     /// What the ends do, in this order. Then the client ends what it sends, and after it the upstream.
     #[serde(rename = "do")]
     acts: Vec<ActEntry>,
+    /// What goes wrong with the upstream: nobody listens at its address.
+    fault: Option<ConnectionFault>,
     /// What must be seen.
     #[schemars(with = "Option<ExpectConnection>")]
     expect: Option<Spanned<ExpectConnection>>,
     /// Where a host differs: what must be seen there instead of `expect`.
     differs: Option<Differs<ExpectConnection>>,
+}
+
+/// What goes wrong with the upstream of a connection.
+#[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+enum ConnectionFault {
+    /// Nobody listens.
+    Refuse,
 }
 
 /// What one of the ends does.
@@ -44,6 +55,8 @@ enum ActEntry {
     UpstreamEnds,
     /// The upstream is gone.
     UpstreamResets,
+    /// Time passes.
+    Wait(Span),
 }
 
 /// What must be seen of one connection.
@@ -78,9 +91,9 @@ pub(super) struct Talk {
 
 /// Reads one connection.
 pub(super) fn talk(entry: &Spanned<ConnectionEntry>, level: Level) -> Result<Talk, Fault> {
-    let ConnectionEntry { acts, expect, differs } = &entry.value;
+    let ConnectionEntry { acts, fault, expect, differs } = &entry.value;
     let expect = expectation(expect.as_ref(), differs.as_ref(), |expect| can_fail(expect, level))?;
-    let connection = Connection { acts: acts.iter().map(act).collect(), refused: false };
+    let connection = Connection { acts: acts.iter().map(act).collect(), refused: fault.is_some() };
     Ok(Talk { line: entry.referenced.line(), connection, expect })
 }
 
@@ -92,6 +105,7 @@ fn act(entry: &ActEntry) -> Act {
         ActEntry::ClientResets => Act::ClientResets,
         ActEntry::UpstreamEnds => Act::UpstreamEnds,
         ActEntry::UpstreamResets => Act::UpstreamResets,
+        ActEntry::Wait(span) => Act::Wait(span.0),
     }
 }
 

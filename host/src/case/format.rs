@@ -10,7 +10,7 @@ use serde::de::value::MapAccessDeserializer;
 use serde::de::{Deserializer, Error, MapAccess, SeqAccess, Visitor};
 use serde_saphyr::Spanned;
 
-use super::around::{Called, Clusters, Fault, Moment, Span};
+use super::around::{Called, Clusters, Fault, Grpc, Moment, Span};
 use super::connections::ConnectionEntry;
 use super::plugins::{FailurePolicy, PluginEntry};
 use super::text::Text;
@@ -153,7 +153,7 @@ pub(super) struct Request {
     pub(super) patience: Option<Span>,
 }
 
-/// What the upstream answers.
+/// What a server answers to one request.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Answer {
@@ -172,8 +172,10 @@ pub(super) struct Answer {
     pub(super) trailers: Vec<Field>,
     /// How long the answer takes; it comes at once by default.
     pub(super) delay: Option<Span>,
-    /// What goes wrong instead of an answer: `disconnect`, `reset` or `timeout`.
+    /// What goes wrong instead of an answer.
     pub(super) fault: Option<Fault>,
+    /// A gRPC answer, instead of a plain one.
+    pub(super) grpc: Option<Grpc>,
 }
 
 /// The proxy: what a plugin reads as `xds.node`.

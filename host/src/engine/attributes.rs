@@ -7,6 +7,7 @@ use super::guest::Side;
 use super::node::node;
 use super::reply;
 use super::stream::Stream;
+use super::upstream::CONNECTION_REFUSED;
 use super::value::Value;
 use super::vm::Vm;
 use crate::exchange::{Direction, Headers, Protocol};
@@ -116,7 +117,7 @@ fn request(stream: &mut Stream, now: u64, protocol: &str) -> Value {
 fn response(stream: &mut Stream) -> Value {
     let (bytes, logging) = (stream.response.bytes, stream.seat().logging);
     let code = stream.code;
-    let flags = if stream.abandoned { DOWNSTREAM_TERMINATION } else { 0 };
+    let flags = stream.flags | if stream.abandoned { DOWNSTREAM_TERMINATION } else { 0 };
     let latency = Some(Value::Duration(0)).filter(|_| stream.answered && stream.response.complete);
     let details = stream.details.as_ref().map(Value::text);
     let reach = stream.gate(Side::Response).reach;
@@ -139,13 +140,14 @@ fn response(stream: &mut Stream) -> Value {
 }
 
 fn upstream(stream: &Stream) -> Value {
+    let failure = if stream.refused { CONNECTION_REFUSED } else { "" };
     let known = stream.upstream.is_some();
     let when = |value: Value| Some(value).filter(|_| known);
     Value::lookup([
         ("address", when(Value::text(UPSTREAM.0))),
         ("port", when(Value::Int(UPSTREAM.1))),
         ("local_address", when(Value::text(UPSTREAM_LOCAL))),
-        ("transport_failure_reason", Some(Value::text("")).filter(|_| known || stream.tcp.is_some())),
+        ("transport_failure_reason", Some(Value::text(failure)).filter(|_| known || stream.tcp.is_some())),
         ("cx_pool_ready_duration", when(Value::Duration(0))),
         ("locality", when(Value::Message(Vec::new(), Vec::new()))),
         ("num_endpoints", Some(Value::Uint(1))),

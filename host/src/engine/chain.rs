@@ -197,15 +197,15 @@ impl<G: Guest> Worker<G> {
 
     /// Headers leave the chain: the router sends them upstream, or the client gets them.
     pub(super) fn leave_headers(&mut self, id: u32, side: Side, end_of_stream: bool) {
+        if side == Side::Request {
+            return self.route(id, end_of_stream);
+        }
         let now = self.vm.borrow().now();
-        self.with(id, |stream| match side {
-            Side::Request => stream.send_upstream(end_of_stream),
-            Side::Response => stream.send_to_client(end_of_stream, now),
-        });
+        self.with(id, |stream| stream.send_to_client(end_of_stream, now));
     }
 
     /// Runs a filter callback, marking whose it is.
-    fn calling<T>(&mut self, id: u32, side: Side, run: impl FnOnce(&mut Self) -> T) -> T {
+    pub(super) fn calling<T>(&mut self, id: u32, side: Side, run: impl FnOnce(&mut Self) -> T) -> T {
         let before = self.with(id, |stream| stream.calling.replace(side)).flatten();
         let result = run(self);
         self.with(id, |stream| stream.calling = before);
@@ -282,7 +282,7 @@ fn open_gate(stream: &mut Stream, side: Side) -> Option<Resumed> {
 }
 
 impl Stream {
-    fn send_upstream(&mut self, end_of_stream: bool) {
+    pub(super) fn send_upstream(&mut self, end_of_stream: bool) {
         if self.upstream.is_none() {
             let headers = self.request.headers.clone().unwrap_or_default();
             self.upstream = Some(message(headers));

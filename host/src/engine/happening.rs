@@ -4,12 +4,10 @@
 //! when its stream is, or when nothing is left that could move it: then its client goes away.
 
 use super::agenda::Event;
-use super::calls::failure_text;
 use super::guest::{Guest, Side};
-use super::reply::LocalReply;
 use super::worker::Worker;
 use crate::exchange::{Exchange, Message};
-use crate::outside::{Answer, Fault, TERMINATED};
+use crate::outside::{Answer, Fault};
 use std::time::Duration;
 
 /// So long a client waits for the end of its response. Longer than any timeout of a test, and not so long that a timer
@@ -29,17 +27,6 @@ pub struct Errand {
     pub patience: Option<Duration>,
 }
 
-/// What the router answers itself when the upstream hangs up.
-fn disconnected() -> LocalReply {
-    LocalReply {
-        status: 503,
-        details: "upstream_reset_before_response_started{connection_termination}".into(),
-        body: failure_text(TERMINATED).into(),
-        grpc_status: Some(14),
-        ..LocalReply::default()
-    }
-}
-
 impl<G: Guest> Worker<G> {
     /// Runs one request to its end. The upstream answers `upstream` if the whole request reaches it; a client whose
     /// request is held back for ever goes away.
@@ -52,12 +39,11 @@ impl<G: Guest> Worker<G> {
         let first_line = self.prepare();
         let id = self.open();
         let limit = self.passed().saturating_add(errand.patience.unwrap_or(PATIENCE));
+        self.with(id, |stream| stream.no_host = errand.upstream.fault == Some(Fault::NoHost));
         self.send(id, Side::Request, errand.request);
         let mut upstream = Some(errand.upstream);
         loop {
-            if self.with(id, |stream| stream.upstream_complete && !stream.over()) == Some(true)
-                && let Some(answer) = upstream.take()
-            {
+            if let Some(answer) = upstream.take_if(|answer| self.upstream_is_due(id, answer)) {
                 let mut vm = self.vm.borrow_mut();
                 vm.agenda.enter(answer.delay, Event::Answer(id, Box::new(answer)));
             }
@@ -101,41 +87,9 @@ impl<G: Guest> Worker<G> {
             Some(Event::Expire(id)) => self.expire(id),
             Some(Event::Tick(root)) => self.tick(root),
             Some(Event::QueueReady(root, queue)) => self.queue_ready(root, queue),
-            Some(Event::Answer(id, answer)) => self.answer(id, *answer),
+            Some(Event::Answer(id, answer)) => self.answer(id, &answer),
             None => return false,
         }
         true
-    }
-
-    fn answer(&mut self, id: u32, answer: Answer) {
-        if self.with(id, |stream| stream.over()) != Some(false) {
-            return;
-        }
-        match answer.fault {
-            Some(Fault::Timeout) => {}
-            Some(Fault::Reset) => self.answer_in_part(id, answer.message),
-            Some(_) => self.local_reply(id, disconnected()),
-            None => {
-                self.via_upstream(id);
-                self.send(id, Side::Response, answer.message);
-            }
-        }
-    }
-
-    fn via_upstream(&mut self, id: u32) {
-        self.with(id, |stream| {
-            stream.details = Some("via_upstream".into());
-            stream.answered = true;
-        });
-    }
-
-    /// The headers arrive; then the connection breaks off, and the client's with it.
-    fn answer_in_part(&mut self, id: u32, answer: Message) {
-        self.via_upstream(id);
-        self.begin_answer(id, answer.headers);
-        self.with(id, |stream| {
-            stream.details = Some("upstream_reset_after_response_started{connection_termination}".into());
-            stream.reset |= !stream.ended;
-        });
     }
 }

@@ -25,6 +25,12 @@ pub(super) struct Stream {
     /// The whole request reached the upstream.
     pub(super) upstream_complete: bool,
     pub(super) client: Option<Message>,
+    /// There is no host to send the request to.
+    pub(super) no_host: bool,
+    /// Nobody listened at the upstream's address.
+    pub(super) refused: bool,
+    /// Envoy's response flags, but for those of the client.
+    pub(super) flags: i64,
     /// The status of the response, known from when it begins.
     pub(super) code: Option<u16>,
     /// The upstream made the response.

@@ -157,14 +157,23 @@ impl<G: Guest> Worker<G> {
 
     /// A whole message arrives on one side, piece by piece, as long as anybody wants it.
     pub(super) fn send(&mut self, id: u32, side: Side, message: Message) {
+        self.deliver(id, side, message, true);
+    }
+
+    /// The same, of a message that never ends.
+    pub(super) fn send_part(&mut self, id: u32, side: Side, message: Message) {
+        self.deliver(id, side, message, false);
+    }
+
+    fn deliver(&mut self, id: u32, side: Side, message: Message, whole: bool) {
         let Message { headers, mut body, trailers } = message;
         let trailers =
             Some(arriving(MapType::Trailers(side), trailers)).filter(|trailers| !trailers.0.is_empty());
         let ends_apart = self.vm.borrow().setup.protocol == Protocol::Http1 && trailers.is_none();
-        if ends_apart && body.last().is_some_and(|piece| !piece.is_empty()) {
+        if whole && ends_apart && body.last().is_some_and(|piece| !piece.is_empty()) {
             body.push(Vec::new());
         }
-        let last = body.len();
+        let last = if whole { body.len() } else { usize::MAX };
         self.with(id, |stream| {
             match side {
                 Side::Request => stream.request.headers = Some(incoming(id, headers)),
@@ -192,12 +201,6 @@ impl<G: Guest> Worker<G> {
             });
             self.trailers(id, side);
         }
-    }
-
-    /// The headers of a response that is not whole.
-    pub(super) fn begin_answer(&mut self, id: u32, headers: Headers) {
-        self.with(id, |stream| stream.begin_response(answering(headers)));
-        self.headers(id, Side::Response, false);
     }
 
     /// Ends the stream: all plugins log, then one after the other is done and deleted (row 29).
@@ -254,7 +257,7 @@ impl<G: Guest> Worker<G> {
         Exchange {
             client: stream.client,
             reset: stream.reset,
-            upstream: stream.upstream,
+            upstream: stream.upstream.filter(|_| !stream.refused),
             callouts: vm.outside.take_reached(),
             details: stream.details.unwrap_or_default(),
             filter_state: stream.filter_state,

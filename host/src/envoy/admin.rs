@@ -73,6 +73,14 @@ impl Admin {
         Ok(names.map(str::to_owned).collect())
     }
 
+    /// The ports of a cluster's hosts.
+    pub(super) fn ports(&self, cluster: &str) -> Result<Vec<u64>, Error> {
+        let clusters = self.json("/clusters?format=json")?;
+        let statuses = elements(&clusters["cluster_statuses"]).filter(|status| status["name"] == cluster);
+        let hosts = statuses.flat_map(|status| elements(&status["host_statuses"]));
+        Ok(hosts.filter_map(|host| host["address"]["socket_address"]["port_value"].as_u64()).collect())
+    }
+
     /// Why a listener was rejected, if it was.
     pub(super) fn listener_error(&self, name: &str) -> Result<Option<String>, Error> {
         let dump = self.json("/config_dump?resource=dynamic_listeners&mask=name,error_state.details")?;

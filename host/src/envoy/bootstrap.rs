@@ -39,13 +39,13 @@ const CLUSTERS: &str = "clusters.json";
 pub(super) const CLUSTER: &str = "upstream";
 
 /// Writes the bootstrap.
-pub(super) fn write(folder: &Path, node: &Node, upstream: SocketAddr, tcp: SocketAddr) -> Result<(), Error> {
+pub(super) fn write(folder: &Path, node: &Node) -> Result<(), Error> {
     let bootstrap = json!({
         "node": {"id": node.id, "cluster": node.cluster, "metadata": node.metadata},
         "admin": {"address": address("127.0.0.1:0".parse().map_err(super::during("address"))?)},
         "stats_flush_on_admin": true,
         "dynamic_resources": {"lds_config": watched(folder, LISTENERS), "cds_config": watched(folder, CLUSTERS)},
-        "static_resources": {"clusters": [cluster(CLUSTER, Some(upstream), false), tcp_cluster(tcp)], "listeners": [barrier()]},
+        "static_resources": {"clusters": [upstream_cluster(folder), tcp_cluster(folder)], "listeners": [barrier()]},
     });
     Ok(std::fs::write(folder.join(BOOTSTRAP), bootstrap.to_string())?)
 }
@@ -65,7 +65,7 @@ pub(super) fn write_clusters(
     addresses: &BTreeMap<String, Option<SocketAddr>>,
 ) -> Result<(), Error> {
     let cluster = |(name, address): (&String, &Option<SocketAddr>)| {
-        any("envoy.config.cluster.v3", "Cluster", cluster(name, *address, true))
+        any("envoy.config.cluster.v3", "Cluster", cluster(name, *address))
     };
     replace(folder, CLUSTERS, &addresses.iter().map(cluster).collect::<Vec<_>>())
 }
@@ -90,40 +90,62 @@ fn bytes(bytes: &[u8]) -> Value {
     any("google.protobuf", "BytesValue", json!({"value": STANDARD.encode(bytes)}))
 }
 
-/// A fresh connection for each request keeps apart what a scripted server does to them.
-fn cluster(name: &str, server: Option<SocketAddr>, fresh: bool) -> Value {
-    let endpoints: Vec<_> =
-        server.map(|server| json!({"endpoint": {"address": address(server)}})).into_iter().collect();
-    let mut common = json!({"max_headers_count": 2000});
-    if fresh {
-        common["max_requests_per_connection"] = json!(1);
-    }
-    let options = json!({
-        "common_http_protocol_options": common,
-        "explicit_http_config": {"http_protocol_options": {"enable_trailers": true}},
-    });
-    let kind = "envoy.extensions.upstreams.http.v3";
+/// A cluster that a plugin can call. A fresh connection for each request keeps apart what a scripted server does to them.
+fn cluster(name: &str, server: Option<SocketAddr>) -> Value {
     json!({
         "name": name,
         "type": "STATIC",
         "connect_timeout": "5s",
-        "load_assignment": {"cluster_name": name, "endpoints": [{"lb_endpoints": endpoints}]},
-        "typed_extension_protocol_options": {
-            format!("{kind}.HttpProtocolOptions"): any(kind, "HttpProtocolOptions", options),
-        },
+        "load_assignment": assignment(name, server),
+        "typed_extension_protocol_options": protocol(&json!({
+            "max_headers_count": 2000, "max_requests_per_connection": 1,
+        })),
     })
 }
 
-fn tcp_cluster(upstream: SocketAddr) -> Value {
-    let endpoint = json!({"endpoint": {"address": address(upstream)}});
+fn upstream_cluster(folder: &Path) -> Value {
+    let mut cluster = moving_cluster(folder, CLUSTER);
+    cluster["typed_extension_protocol_options"] = protocol(&json!({"max_headers_count": 2000}));
+    cluster
+}
+
+fn tcp_cluster(folder: &Path) -> Value {
+    moving_cluster(folder, super::tcp::CLUSTER)
+}
+
+/// A cluster whose host [`write_host`] names.
+fn moving_cluster(folder: &Path, name: &str) -> Value {
     json!({
-        "name": super::tcp::CLUSTER,
-        "type": "STATIC",
+        "name": name,
+        "type": "EDS",
         "connect_timeout": "5s",
-        "load_assignment": {
-            "cluster_name": super::tcp::CLUSTER, "endpoints": [{"lb_endpoints": [endpoint]}]
-        },
+        "eds_cluster_config": {"eds_config": watched(folder, &host_file(name))},
     })
+}
+
+fn host_file(cluster: &str) -> String {
+    format!("{cluster}.json")
+}
+
+/// Names the host of a cluster of the proxy's own, if it has one.
+pub(super) fn write_host(folder: &Path, cluster: &str, host: Option<SocketAddr>) -> Result<(), Error> {
+    let assignment = any("envoy.config.endpoint.v3", "ClusterLoadAssignment", assignment(cluster, host));
+    replace(folder, &host_file(cluster), &[assignment])
+}
+
+fn assignment(cluster: &str, host: Option<SocketAddr>) -> Value {
+    let endpoints: Vec<_> =
+        host.map(|host| json!({"endpoint": {"address": address(host)}})).into_iter().collect();
+    json!({"cluster_name": cluster, "endpoints": [{"lb_endpoints": endpoints}]})
+}
+
+fn protocol(common: &Value) -> Value {
+    let kind = "envoy.extensions.upstreams.http.v3";
+    let options = json!({
+        "common_http_protocol_options": common,
+        "explicit_http_config": {"http_protocol_options": {"enable_trailers": true}},
+    });
+    json!({format!("{kind}.HttpProtocolOptions"): any(kind, "HttpProtocolOptions", options)})
 }
 
 /// A listener on the same worker that answers by itself.

@@ -7,12 +7,10 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use super::Error;
+use super::closed_port::ClosedPort;
 use crate::exchange::Message;
 use crate::http1::{Reader, chunk_bytes, end_bytes, is_chunked, response_bytes, response_head};
 use crate::outside::{Answer, Cluster, Fault, Frames, GrpcAnswer, framed, grpc_response};
-
-/// More than Envoy takes as the answer to a callout.
-const OVERSIZE: usize = (32 << 20) + 1;
 
 /// The servers of one plugin; they end with this value.
 #[derive(Debug, Default)]
@@ -45,21 +43,27 @@ impl Shared {
 }
 
 impl Clusters {
-    pub(super) fn start(clusters: &BTreeMap<String, Cluster>) -> Result<Self, Error> {
+    /// A cluster that refuses is one at the port that is `closed`.
+    pub(super) fn start(clusters: &BTreeMap<String, Cluster>, closed: &ClosedPort) -> Result<Self, Error> {
         let mut servers = Self::default();
         servers.shared.state().clusters = clusters.clone();
         for (name, cluster) in clusters {
-            let fault = cluster.answers.first().and_then(|answer| answer.fault);
-            let listener = TcpListener::bind("127.0.0.1:0")?;
-            let address = listener.local_addr()?;
-            servers.addresses.insert(name.clone(), (fault != Some(Fault::NoHost)).then_some(address));
-            // A port that nobody listens on is one that was just given back.
-            if !matches!(fault, Some(Fault::NoHost | Fault::Refuse)) {
-                let (name, shared) = (name.clone(), Arc::clone(&servers.shared));
-                std::thread::spawn(move || accept(&listener, &name, &shared));
-            }
+            let address = match cluster.answers.first().and_then(|answer| answer.fault) {
+                Some(Fault::NoHost) => None,
+                Some(Fault::Refuse) => Some(closed.address()),
+                _ => Some(servers.listen(name)?),
+            };
+            servers.addresses.insert(name.clone(), address);
         }
         Ok(servers)
+    }
+
+    fn listen(&self, name: &str) -> Result<SocketAddr, Error> {
+        let listener = TcpListener::bind("127.0.0.1:0")?;
+        let address = listener.local_addr()?;
+        let (name, shared) = (name.to_owned(), Arc::clone(&self.shared));
+        std::thread::spawn(move || accept(&listener, &name, &shared));
+        Ok(address)
     }
 
     /// Takes what has arrived, once that is whole.
@@ -160,16 +164,11 @@ pub(super) fn reply(mut stream: &TcpStream, answer: &Answer) -> std::io::Result<
         None => stream.write_all(&response_bytes(&answer.message, false)),
         Some(Fault::Timeout) => until_closed(stream),
         Some(Fault::Reset) => {
-            let mut head = Message::response(answer.message.status()).header("content-length", "1000");
-            head.body = vec![b"half".to_vec()];
-            stream.write_all(&response_bytes(&head, false))
+            let part = answer.cut_off();
+            stream.write_all(&response_head(&part))?;
+            part.body.iter().try_for_each(|piece| stream.write_all(&chunk_bytes(piece)))
         }
-        Some(Fault::Oversize) => {
-            let length = OVERSIZE.to_string();
-            stream.write_all(&response_head(&Message::response(200).header("content-length", length)))?;
-            let piece = vec![b'x'; 1 << 16];
-            (0..=OVERSIZE / piece.len()).try_for_each(|_| stream.write_all(&piece))
-        }
+        Some(Fault::Oversize) => stream.write_all(&response_bytes(&answer.oversized(), false)),
         Some(Fault::Disconnect | Fault::Refuse | Fault::NoHost) => Ok(()),
     }
 }

@@ -69,6 +69,9 @@ pub(super) fn listener(
 impl Plugin<'_> {
     /// Makes one connection through the plugin.
     pub fn connect(&mut self, connection: &Connection) -> Result<Connected, Error> {
+        let listening = self.envoy.tcp.address()?;
+        let host = if connection.refused { self.envoy.closed.address() } else { listening };
+        self.envoy.place(CLUSTER, Some(host))?;
         let log_start = self.envoy.process.log().end()?;
         let access_start = self.envoy.process.access().end()?;
         // Whatever an earlier connection has left behind.

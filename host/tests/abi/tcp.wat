@@ -1,14 +1,24 @@
 ;; A network filter. The first byte of what it sees says what it does: P pauses, X and Y close one side or the other, R
-;; replaces everything, A appends, ! dies. Configured with one byte, it stops each new connection.
+;; replaces everything, A appends, ! dies. Configured with one byte, it stops each new connection; with two, a timer lets the last
+;; one go on.
 (global $stops (mut i32) (i32.const 0))
+(global $last (mut i32) (i32.const 0))
 (func (export "proxy_abi_version_0_2_1"))
 (func (export "proxy_on_memory_allocate") (param i32) (result i32) (call $allocate (local.get 0)))
 (func (export "proxy_on_context_create") (param i32 i32))
 (func (export "proxy_on_configure") (param $context i32) (param $size i32) (result i32)
-  (global.set $stops (i32.eq (local.get $size) (i32.const 1)))
+  (global.set $stops (i32.ne (local.get $size) (i32.const 0)))
+  (if (i32.eq (local.get $size) (i32.const 2)) (then
+    (call $say (str "timer") (call $proxy_set_tick_period_milliseconds (i32.const 50)))))
   (i32.const 1))
+(func (export "proxy_on_tick") (param i32)
+  (if (global.get $last) (then
+    (drop (call $proxy_set_effective_context (global.get $last)))
+    (global.set $last (i32.const 0))
+    (call $say (str "continue") (call $proxy_continue_stream (i32.const 2))))))
 
-(func (export "proxy_on_new_connection") (param i32) (result i32)
+(func (export "proxy_on_new_connection") (param $context i32) (result i32)
+  (global.set $last (local.get $context))
   (call $say (str "new") (call $proxy_set_property (str "seen") (str "yes")))
   (global.get $stops))
 

@@ -113,10 +113,13 @@ fn row_40_a_call_that_breaks_off() {
 
 #[test]
 fn row_40_clusters_that_do_not_exist() {
-    let seen = run(around(&[]), |vm| {
-        say!(vm, vm_grpc(vm, b"nobody"));
-    });
-    assert_eq!(said(&seen.log), [format!("{:?}", Err::<u32, _>(Status::PARSE_FAILURE))]);
+    // The last two end Envoy: no name, and a service (with a timeout) that has no target.
+    for upstream in [&b"nobody"[..], b"", b"\x1a\x00"] {
+        let seen = run(around(&[]), move |vm| {
+            say!(vm, vm_grpc(vm, upstream));
+        });
+        assert_eq!(said(&seen.log), [format!("{:?}", Err::<u32, _>(Status::PARSE_FAILURE))]);
+    }
     let answer = GrpcAnswer { messages: vec![b"yes".to_vec()], ..GrpcAnswer::default() };
     let seen = run(answering(answer), |vm| {
         say!(vm, vm_grpc(vm, b"logs"));
