@@ -21,7 +21,7 @@ struct Current {
 ///
 /// ```
 /// # use proxy_wasm_kit::prelude::*;
-/// fn path_of(stream: ContextId, headers: &Headers<'_>) -> Result<Option<Bytes>> {
+/// fn path_of(stream: ContextId, headers: &Headers<'_>) -> Result<Option<Bytes>, HostError> {
 ///     stream.enter(|| headers.first(":path"))?
 /// }
 /// ```
@@ -43,7 +43,7 @@ impl ContextId {
     ///
     /// ```
     /// # use proxy_wasm_kit::prelude::*;
-    /// fn label(stream: ContextId) -> Result<()> {
+    /// fn label(stream: ContextId) -> Result<(), HostError> {
     ///     stream.enter(|| proxy_wasm_kit::set_filter_state("label", "late"))?
     /// }
     /// ```

@@ -34,7 +34,7 @@ macro_rules! entry {
     ($extension:ty) => {
         /// Registers this extension in the VM; on native, in the current thread.
         pub fn initialize() {
-            $crate::dispatch::register::<$extension>();
+            $crate::door::register::<$extension>();
         }
 
         #[cfg(target_arch = "wasm32")]

@@ -10,7 +10,7 @@ use std::fmt;
 /// ```
 /// use proxy_wasm_kit::prelude::*;
 ///
-/// fn path_or_root(request: &RequestHeaders<'_>) -> Result<Bytes> {
+/// fn path_or_root(request: &RequestHeaders<'_>) -> Result<Bytes, HostError> {
 ///     match request.path() {
 ///         Err(error) if error.is_bad_argument() => Ok(Bytes::from(b"/".to_vec())),
 ///         other => other,

@@ -1,16 +1,16 @@
 //! The two traits an extension implements: one per plugin, one per HTTP stream.
 
 use crate::config::{ConfigError, UnknownKeys};
-use crate::error::HostError;
+use crate::failure::Error;
 use crate::phase::{
     Log, RequestBody, RequestHeaders, RequestTrailers, ResponseBody, ResponseHeaders, ResponseTrailers,
 };
-use crate::response::{BodyFlow, Flow, Response};
+use crate::response::{BodyFlow, Flow};
 use crate::root::Root;
 use serde::de::DeserializeOwned;
 use std::rc::Rc;
 
-/// What hooks return: by default a [`Flow`], or the host's error.
+/// What hooks return: by default a [`Flow`], or why there is none.
 ///
 /// ```
 /// use proxy_wasm_kit::prelude::*;
@@ -20,7 +20,7 @@ use std::rc::Rc;
 ///     Ok(Flow::Continue)
 /// }
 /// ```
-pub type Result<T = Flow, E = HostError> = std::result::Result<T, E>;
+pub type Result<T = Flow, E = Error> = std::result::Result<T, E>;
 
 /// One plugin: its configuration and what all its streams share.
 ///
@@ -180,9 +180,9 @@ pub trait HttpFilter: 'static {
 
     /// A hook failed: what happens to the message? The error has been logged.
     ///
-    /// The default fails closed: 500 with the details `host_error`. A filter that must not stand in the way returns
+    /// The default fails closed, with [`Error::reply`]. A filter that must not stand in the way returns
     /// [`Flow::Continue`].
-    fn on_error(&mut self, _error: &HostError) -> Flow {
-        Flow::Reply(Response::new(500).details("host_error"))
+    fn on_error(&mut self, error: &Error) -> Flow {
+        Flow::Reply(error.reply())
     }
 }

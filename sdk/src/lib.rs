@@ -33,7 +33,10 @@
 //!         let headers = request.headers().snapshot()?;
 //!         match headers.only("x-tenant") {
 //!             Ok(Some(tenant)) if config.tenants.iter().any(|known| known.as_bytes() == tenant) => Ok(Flow::Continue),
-//!             _ => refused.add(1).map(|()| Flow::Reply(Response::new(403).details("unknown_tenant"))),
+//!             _ => {
+//!                 refused.add(1)?;
+//!                 Ok(Flow::Reply(Response::new(403).details("unknown_tenant")))
+//!             }
 //!         }
 //!     }
 //! }
@@ -64,7 +67,7 @@
 //! - **Bytes, not text.** Header names and values are bytes; [`Bytes::as_str`] gives text where it is text. A client can
 //!   repeat a header: [`Headers::first`] reads one value, [`Snapshot::all`] every one, and [`Snapshot::only`] insists that
 //!   there is at most one.
-//! - **Nothing panics.** A host call that fails is a [`HostError`]; pass it on with `?` and
+//! - **Nothing panics.** A host call that fails is a [`HostError`]; pass it on with `?`, it becomes an [`Error`], and
 //!   [`HttpFilter::on_error`] decides, by default for 500. A panic would cost the worker its VM and with it every request
 //!   after this one.
 //! - **Configuration** is a `serde` type. What does not fit refuses the configuration with a line such as
@@ -86,11 +89,13 @@ pub mod attributes;
 mod bytes;
 mod config;
 mod context;
+mod dispatch;
 #[doc(hidden)]
-pub mod dispatch;
+pub mod door;
 mod entry;
 mod error;
 mod extension;
+mod failure;
 mod headers;
 mod logger;
 mod metrics;
@@ -105,6 +110,7 @@ pub use config::{ConfigError, UnknownKeys};
 pub use context::ContextId;
 pub use error::HostError;
 pub use extension::{Extension, HttpFilter, Result};
+pub use failure::Error;
 pub use headers::{Headers, HeadersMut, Repeated, Snapshot};
 pub use metrics::{Counter, Gauge, Histogram};
 pub use phase::{
@@ -126,7 +132,7 @@ pub use time::now;
 /// ```
 pub mod prelude {
     pub use crate::{
-        BodyFlow, Bytes, ConfigError, ContextId, Counter, Extension, Flow, Gauge, Headers, HeadersMut,
+        BodyFlow, Bytes, ConfigError, ContextId, Counter, Error, Extension, Flow, Gauge, Headers, HeadersMut,
         Histogram, HostError, HttpFilter, Log, Repeated, RequestBody, RequestHeaders, RequestTrailers,
         Response, ResponseBody, ResponseHeaders, ResponseTrailers, Result, Root, Snapshot, UnknownKeys,
     };

@@ -7,7 +7,7 @@ use crate::error::HostError;
 ///
 /// ```
 /// # use proxy_wasm_kit::prelude::*;
-/// fn count_denial(denied: Counter) -> Result<()> {
+/// fn count_denial(denied: Counter) -> Result<(), HostError> {
 ///     denied.add(1)
 /// }
 /// ```
@@ -23,7 +23,7 @@ impl Counter {
     ///
     /// ```
     /// # use proxy_wasm_kit::prelude::*;
-    /// fn count_bytes(bytes: Counter, body: &RequestBody<'_>) -> Result<()> {
+    /// fn count_bytes(bytes: Counter, body: &RequestBody<'_>) -> Result<(), HostError> {
     ///     bytes.add(body.len() as u64)
     /// }
     /// ```
@@ -59,7 +59,7 @@ impl Counter {
 ///
 /// ```
 /// # use proxy_wasm_kit::prelude::*;
-/// fn publish(rules: Gauge, count: u64) -> Result<()> {
+/// fn publish(rules: Gauge, count: u64) -> Result<(), HostError> {
 ///     rules.set(count)
 /// }
 /// ```
@@ -75,7 +75,7 @@ impl Gauge {
     ///
     /// ```
     /// # use proxy_wasm_kit::prelude::*;
-    /// fn empty(queue: Gauge) -> Result<()> {
+    /// fn empty(queue: Gauge) -> Result<(), HostError> {
     ///     queue.set(0)
     /// }
     /// ```
@@ -91,7 +91,7 @@ impl Gauge {
     ///
     /// ```
     /// # use proxy_wasm_kit::prelude::*;
-    /// fn leave(active: Gauge) -> Result<()> {
+    /// fn leave(active: Gauge) -> Result<(), HostError> {
     ///     active.add(-1)
     /// }
     /// ```
@@ -124,7 +124,7 @@ impl Gauge {
 ///
 /// ```
 /// # use proxy_wasm_kit::prelude::*;
-/// fn observe(sizes: Histogram, body: &RequestBody<'_>) -> Result<()> {
+/// fn observe(sizes: Histogram, body: &RequestBody<'_>) -> Result<(), HostError> {
 ///     sizes.record(body.len() as u64)
 /// }
 /// ```
@@ -140,7 +140,7 @@ impl Histogram {
     ///
     /// ```
     /// # use proxy_wasm_kit::prelude::*;
-    /// fn waited(queue_time: Histogram, milliseconds: u64) -> Result<()> {
+    /// fn waited(queue_time: Histogram, milliseconds: u64) -> Result<(), HostError> {
     ///     queue_time.record(milliseconds)
     /// }
     /// ```

@@ -251,7 +251,7 @@ macro_rules! body_views {
             ///
             /// ```
             /// # use proxy_wasm_kit::prelude::*;
-            #[doc = concat!("fn hide(body: &mut ", stringify!($name), "<'_>) -> Result<()> {")]
+            #[doc = concat!("fn hide(body: &mut ", stringify!($name), "<'_>) -> Result<(), HostError> {")]
             ///     body.replace("hidden")
             /// }
             /// ```
@@ -267,7 +267,7 @@ macro_rules! body_views {
             ///
             /// ```
             /// # use proxy_wasm_kit::prelude::*;
-            #[doc = concat!("fn sign(body: &mut ", stringify!($name), "<'_>) -> Result<()> {")]
+            #[doc = concat!("fn sign(body: &mut ", stringify!($name), "<'_>) -> Result<(), HostError> {")]
             ///     if body.end_of_stream() { body.append("\n-- the proxy\n") } else { Ok(()) }
             /// }
             /// ```
@@ -283,7 +283,7 @@ macro_rules! body_views {
             ///
             /// ```
             /// # use proxy_wasm_kit::prelude::*;
-            #[doc = concat!("fn mark(body: &mut ", stringify!($name), "<'_>) -> Result<()> {")]
+            #[doc = concat!("fn mark(body: &mut ", stringify!($name), "<'_>) -> Result<(), HostError> {")]
             ///     body.prepend("\u{feff}")
             /// }
             /// ```
@@ -299,7 +299,7 @@ macro_rules! body_views {
             ///
             /// ```
             /// # use proxy_wasm_kit::prelude::*;
-            #[doc = concat!("fn close(body: &mut ", stringify!($name), "<'_>) -> Result<()> {")]
+            #[doc = concat!("fn close(body: &mut ", stringify!($name), "<'_>) -> Result<(), HostError> {")]
             ///     match body.new_trailers() {
             ///         Some(trailers) => trailers.add("x-complete", "1"),
             ///         None => Ok(()),

@@ -11,7 +11,7 @@ use crate::error::HostError;
 ///
 /// ```
 /// # use proxy_wasm_kit::prelude::*;
-/// fn tenant() -> Result<Option<Bytes>> {
+/// fn tenant() -> Result<Option<Bytes>, HostError> {
 ///     proxy_wasm_kit::property(&["metadata", "filter_metadata", "com.example.tenancy", "tenant"])
 /// }
 /// ```
@@ -30,7 +30,7 @@ pub fn property(path: &[&str]) -> Result<Option<Bytes>, HostError> {
 ///
 /// ```
 /// # use proxy_wasm_kit::prelude::*;
-/// fn remember_user(name: &str) -> Result<()> {
+/// fn remember_user(name: &str) -> Result<(), HostError> {
 ///     proxy_wasm_kit::set_filter_state("user", name)
 /// }
 /// ```

@@ -67,7 +67,7 @@ impl Root {
     ///
     /// ```
     /// # use proxy_wasm_kit::prelude::*;
-    /// fn denied(root: &Root) -> Result<Counter> {
+    /// fn denied(root: &Root) -> Result<Counter, HostError> {
     ///     root.counter("basic_auth.denied")
     /// }
     /// ```
@@ -83,7 +83,7 @@ impl Root {
     ///
     /// ```
     /// # use proxy_wasm_kit::prelude::*;
-    /// fn rules(root: &Root) -> Result<Gauge> {
+    /// fn rules(root: &Root) -> Result<Gauge, HostError> {
     ///     root.gauge("basic_auth.rules")
     /// }
     /// ```
@@ -99,7 +99,7 @@ impl Root {
     ///
     /// ```
     /// # use proxy_wasm_kit::prelude::*;
-    /// fn sizes(root: &Root) -> Result<Histogram> {
+    /// fn sizes(root: &Root) -> Result<Histogram, HostError> {
     ///     root.histogram("body_bytes")
     /// }
     /// ```

@@ -55,7 +55,7 @@ fn start<const WARN: bool>(configuration: &str, vm: &str) -> Result<Host, String
         vm_configuration: vm.into(),
         ..Setup::default()
     };
-    let started = Host::start(proxy_wasm_kit::dispatch::register::<Answer<WARN>>, setup);
+    let started = Host::start(proxy_wasm_kit::door::register::<Answer<WARN>>, setup);
     started.map_err(|rejected| {
         let errors: Vec<_> = rejected.log.iter().map(|line| (line.level, line.message.clone())).collect();
         assert!(matches!(errors.as_slice(), [(Level::Error, _)]), "one line tells why: {errors:?}");

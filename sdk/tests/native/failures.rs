@@ -30,7 +30,7 @@ fn a_filter_may_choose_to_fail_open() {
             request.headers().set("x-a", "\n")?;
             Ok(Flow::Continue)
         }
-        fn on_error(&mut self, _: &HostError) -> Flow {
+        fn on_error(&mut self, _: &Error) -> Flow {
             Flow::Continue
         }
     });

@@ -44,7 +44,7 @@ macro_rules! extension {
 use extension;
 
 fn start<E: proxy_wasm_kit::Extension>(setup: Setup) -> Host {
-    Host::start(proxy_wasm_kit::dispatch::register::<E>, setup).expect("the configuration is accepted")
+    Host::start(proxy_wasm_kit::door::register::<E>, setup).expect("the configuration is accepted")
 }
 
 /// Sends a GET through the extension; the upstream answers 200.
