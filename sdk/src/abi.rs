@@ -6,6 +6,7 @@
 
 mod imports;
 pub(crate) mod pairs;
+pub(crate) mod shared;
 
 use crate::bytes::Bytes;
 use crate::error::HostError;

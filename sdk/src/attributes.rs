@@ -18,63 +18,13 @@
 
 use crate::abi;
 use crate::bytes::Bytes;
+use crate::decode::Decode;
 use crate::error::HostError;
 use crate::headers::Snapshot;
-use crate::time::after_epoch;
 use std::time::{Duration, SystemTime};
 
-/// A type that an attribute's bytes can be read as.
-trait Decode: Sized {
-    fn decode(bytes: Bytes) -> Option<Self>;
-}
-
-impl Decode for Bytes {
-    fn decode(bytes: Bytes) -> Option<Self> {
-        Some(bytes)
-    }
-}
-
-impl Decode for i64 {
-    fn decode(bytes: Bytes) -> Option<Self> {
-        Some(Self::from_le_bytes((*bytes).try_into().ok()?))
-    }
-}
-
-impl Decode for u64 {
-    fn decode(bytes: Bytes) -> Option<Self> {
-        Some(Self::from_le_bytes((*bytes).try_into().ok()?))
-    }
-}
-
-impl Decode for bool {
-    fn decode(bytes: Bytes) -> Option<Self> {
-        match *bytes {
-            [byte] => Some(byte != 0),
-            _ => None,
-        }
-    }
-}
-
-impl Decode for SystemTime {
-    fn decode(bytes: Bytes) -> Option<Self> {
-        u64::decode(bytes).map(after_epoch)
-    }
-}
-
-impl Decode for Duration {
-    fn decode(bytes: Bytes) -> Option<Self> {
-        u64::decode(bytes).map(Self::from_nanos)
-    }
-}
-
-impl Decode for Snapshot {
-    fn decode(bytes: Bytes) -> Option<Self> {
-        Self::new(bytes, CALL).ok()
-    }
-}
-
 impl Decode for TrafficDirection {
-    fn decode(bytes: Bytes) -> Option<Self> {
+    fn decode(bytes: &[u8]) -> Option<Self> {
         Some(match i64::decode(bytes)? {
             1 => Self::Inbound,
             2 => Self::Outbound,
@@ -89,7 +39,7 @@ const CALL: &str = "proxy_get_property";
 fn read<T: Decode>(paths: &[&str]) -> Result<Option<T>, HostError> {
     for path in paths {
         if let Some(bytes) = abi::property(path)? {
-            return T::decode(bytes).map(Some).ok_or(HostError::malformed(CALL));
+            return T::take(bytes).map(Some).ok_or(HostError::malformed(CALL));
         }
     }
     Ok(None)

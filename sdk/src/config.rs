@@ -104,6 +104,21 @@ impl ConfigError {
         &self.path
     }
 
+    /// The same error about the value at `path`, or below it, for errors of what does not know where it stands.
+    ///
+    /// ```
+    /// # use proxy_wasm_kit::ConfigError;
+    /// let error = ConfigError::at("host", "expected a name").within("rules[0]");
+    /// assert_eq!(error.path(), "rules[0].host");
+    /// assert_eq!(ConfigError::new("no rules").within("rules").path(), "rules");
+    /// ```
+    #[must_use]
+    pub fn within(mut self, path: &str) -> Self {
+        let separator = if self.path.is_empty() || self.path.starts_with('[') { "" } else { "." };
+        self.path = format!("{path}{separator}{}", self.path);
+        self
+    }
+
     /// Adds line and column, if they are not known yet and the path leads to a value in `text`.
     pub(crate) fn located_in(mut self, text: &[u8]) -> Self {
         if self.place.is_none() && !self.path.is_empty() {

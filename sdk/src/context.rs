@@ -6,6 +6,8 @@ use std::cell::Cell;
 
 thread_local! {
     static CURRENT: Cell<Option<Current>> = const { Cell::new(None) };
+    /// The context that host calls act on: the one whose callback runs, unless another was entered.
+    static EFFECTIVE: Cell<Option<u32>> = const { Cell::new(None) };
 }
 
 #[derive(Clone, Copy)]
@@ -52,18 +54,32 @@ impl ContextId {
     ///
     /// There is no such context (any more): `proxy_set_effective_context` failed, and `calls` did not run.
     pub fn enter<T>(self, calls: impl FnOnce() -> T) -> Result<T, HostError> {
-        abi::set_effective_context(self.0)?;
+        let before = EFFECTIVE.get();
+        switch(self.0)?;
         let result = calls();
-        if let Some(current) = Self::current() {
-            abi::set_effective_context(current.0)?;
-        }
+        before.map_or(Ok(()), switch)?;
         Ok(result)
     }
+}
+
+/// Lets the host calls that follow act on another context, until the callback ends or the next switch.
+pub(crate) fn switch(id: u32) -> Result<(), HostError> {
+    abi::set_effective_context(id)?;
+    EFFECTIVE.set(Some(id));
+    Ok(())
+}
+
+/// Refuses a call that acts on the context whose callback runs, when another one was entered: the host would take no notice
+/// of that (row 9).
+pub(crate) fn require_own(call: &'static str) -> Result<(), HostError> {
+    let current = CURRENT.get().map(|current| current.id);
+    if EFFECTIVE.get() == current { Ok(()) } else { Err(HostError::wrong_context(call)) }
 }
 
 /// Notes which context's callback begins now. The host has made it the effective one.
 pub(crate) fn begin(id: u32, is_stream: bool) {
     CURRENT.set(Some(Current { id, is_stream }));
+    EFFECTIVE.set(Some(id));
 }
 
 /// Whether the callback that runs belongs to a stream.

@@ -31,6 +31,12 @@ enum Problem {
     Malformed,
     /// The call was not made: it would have put CR, LF or NUL into a header.
     UnsafeHeader,
+    /// Others changed the value before each of our tries.
+    Contended,
+    /// What is stored, or was to be stored, does not fit the type.
+    Unreadable,
+    /// The call was not made: it would have acted on the context that was entered, and another one is meant.
+    WrongContext,
 }
 
 /// Status codes of the ABI (`proxy_status_t`); Envoy uses 9 and 11 beyond the specification.
@@ -63,6 +69,18 @@ impl HostError {
         Self { call, problem: Problem::UnsafeHeader }
     }
 
+    pub(crate) const fn contended(call: &'static str) -> Self {
+        Self { call, problem: Problem::Contended }
+    }
+
+    pub(crate) const fn unreadable(call: &'static str) -> Self {
+        Self { call, problem: Problem::Unreadable }
+    }
+
+    pub(crate) const fn wrong_context(call: &'static str) -> Self {
+        Self { call, problem: Problem::WrongContext }
+    }
+
     /// The ABI function that failed, for example `proxy_get_property`.
     ///
     /// ```
@@ -87,7 +105,7 @@ impl HostError {
     pub fn raw_status(&self) -> Option<u32> {
         match self.problem {
             Problem::Status(status) => Some(status),
-            Problem::Malformed | Problem::UnsafeHeader => None,
+            _ => None,
         }
     }
 
@@ -125,7 +143,48 @@ impl HostError {
     /// }
     /// ```
     pub fn is_unavailable(&self) -> bool {
-        matches!(self.raw_status(), Some(10 | 12))
+        let is_foreign = !self.call.starts_with("proxy_");
+        match self.raw_status() {
+            Some(12) => true,
+            // To evaluate needs what was created before: here it is the expression that failed.
+            Some(10) => self.call != "expr_evaluate",
+            Some(1) => {
+                is_foreign
+                    && matches!(
+                        self.call,
+                        "expr_create" | "verify_signature" | "sign" | "compress" | "uncompress"
+                    )
+            }
+            _ => false,
+        }
+    }
+
+    /// Whether a value in shared data was changed by others before each of our tries to change it.
+    ///
+    /// ```
+    /// # use proxy_wasm_kit::{HostError, Shared};
+    /// fn count(hits: &Shared<u64>) -> Result<(), HostError> {
+    ///     match hits.update(|old| old.unwrap_or(0).saturating_add(1)) {
+    ///         Err(error) if error.is_contended() => Ok(()), // a lost count costs nobody a request
+    ///         other => other.map(|_| ()),
+    ///     }
+    /// }
+    /// ```
+    pub fn is_contended(&self) -> bool {
+        self.problem == Problem::Contended
+    }
+
+    /// Whether the call was refused because it acts on the context whose callback runs, while another one was
+    /// [entered](crate::ContextId::enter).
+    ///
+    /// ```
+    /// # use proxy_wasm_kit::HostError;
+    /// fn try_again_in_the_next_hook(error: &HostError) -> bool {
+    ///     error.is_wrong_context()
+    /// }
+    /// ```
+    pub fn is_wrong_context(&self) -> bool {
+        self.problem == Problem::WrongContext
     }
 }
 
@@ -134,6 +193,15 @@ impl fmt::Display for HostError {
         match self.problem {
             Problem::Malformed => write!(f, "{}: the host's answer is malformed", self.call),
             Problem::UnsafeHeader => write!(f, "{}: refused, CR, LF or NUL in a header", self.call),
+            Problem::Contended => write!(f, "{}: given up, others changed the value each time", self.call),
+            Problem::Unreadable => write!(f, "{}: the value does not fit its type", self.call),
+            Problem::WrongContext => {
+                write!(
+                    f,
+                    "{}: refused, it acts on the context whose callback runs, not on the one entered",
+                    self.call
+                )
+            }
             Problem::Status(status) => {
                 let index = usize::try_from(status).unwrap_or(usize::MAX);
                 let name = NAMES.get(index).copied().unwrap_or("status unknown to the ABI");

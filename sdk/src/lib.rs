@@ -89,6 +89,7 @@ pub mod attributes;
 mod bytes;
 mod config;
 mod context;
+mod decode;
 mod dispatch;
 #[doc(hidden)]
 pub mod door;
@@ -96,13 +97,16 @@ mod entry;
 mod error;
 mod extension;
 mod failure;
+pub mod foreign;
 mod headers;
 mod logger;
 mod metrics;
 mod phase;
 mod property;
+mod queue;
 mod response;
 mod root;
+mod shared;
 mod time;
 
 pub use bytes::Bytes;
@@ -111,14 +115,17 @@ pub use context::ContextId;
 pub use error::HostError;
 pub use extension::{Extension, HttpFilter, Result};
 pub use failure::Error;
+pub use foreign::Expression;
 pub use headers::{Headers, HeadersMut, Repeated, Snapshot};
 pub use metrics::{Counter, Gauge, Histogram};
 pub use phase::{
     Log, RequestBody, RequestHeaders, RequestTrailers, ResponseBody, ResponseHeaders, ResponseTrailers,
 };
 pub use property::{property, set_filter_state};
+pub use queue::Queue;
 pub use response::{BodyFlow, Flow, Response};
 pub use root::Root;
+pub use shared::{Cache, Shared, Stored};
 pub use time::now;
 
 /// What an extension's `lib.rs` imports.
@@ -132,9 +139,10 @@ pub use time::now;
 /// ```
 pub mod prelude {
     pub use crate::{
-        BodyFlow, Bytes, ConfigError, ContextId, Counter, Error, Extension, Flow, Gauge, Headers, HeadersMut,
-        Histogram, HostError, HttpFilter, Log, Repeated, RequestBody, RequestHeaders, RequestTrailers,
-        Response, ResponseBody, ResponseHeaders, ResponseTrailers, Result, Root, Snapshot, UnknownKeys,
+        BodyFlow, Bytes, Cache, ConfigError, ContextId, Counter, Error, Expression, Extension, Flow, Gauge,
+        Headers, HeadersMut, Histogram, HostError, HttpFilter, Log, Queue, Repeated, RequestBody,
+        RequestHeaders, RequestTrailers, Response, ResponseBody, ResponseHeaders, ResponseTrailers, Result,
+        Root, Shared, Snapshot, UnknownKeys,
     };
     pub use std::rc::Rc;
 }

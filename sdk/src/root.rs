@@ -4,7 +4,9 @@ use crate::abi::{self, Buffer};
 use crate::bytes::Bytes;
 use crate::config::{self, ConfigError, UnknownKeys};
 use crate::error::HostError;
+use crate::foreign::{CelType, Expression};
 use crate::metrics::{Counter, Gauge, Histogram};
+use crate::queue::Queue;
 use serde::de::DeserializeOwned;
 
 /// The plugin's root context, while [`configure`](crate::Extension::configure) runs.
@@ -109,5 +111,39 @@ impl Root {
     /// `proxy_define_metric` failed.
     pub fn histogram(&self, name: &str) -> Result<Histogram, HostError> {
         Histogram::define(name)
+    }
+
+    /// Registers a queue, or takes over the one of that name with all that is in it. From now on this worker's plugin is told
+    /// of new entries.
+    ///
+    /// ```
+    /// # use proxy_wasm_kit::prelude::*;
+    /// fn events(root: &Root) -> Result<Queue, HostError> {
+    ///     root.queue("events")
+    /// }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// `proxy_register_shared_queue` failed.
+    pub fn queue(&self, name: &str) -> Result<Queue, HostError> {
+        Queue::register(name)
+    }
+
+    /// Compiles an expression in CEL, to be evaluated for streams. Give its place in the configuration with
+    /// [`ConfigError::within`].
+    ///
+    /// ```
+    /// # use proxy_wasm_kit::prelude::*;
+    /// fn condition(when: &str, root: &Root) -> Result<Expression<bool>, ConfigError> {
+    ///     root.expression(when).map_err(|error| error.within("when"))
+    /// }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// The proxy refuses the expression, or evaluates none at all; the error says which.
+    pub fn expression<T: CelType>(&self, source: &str) -> Result<Expression<T>, ConfigError> {
+        Expression::compile(source)
     }
 }

@@ -80,6 +80,44 @@ unsafe extern "C" {
     pub(super) fn proxy_get_metric(id: u32, value: *mut u64) -> u32;
 }
 
+// What VMs share, and what hosts offer beyond the ABI.
+unsafe extern "C" {
+    pub(super) fn proxy_get_shared_data(
+        key: *const u8,
+        key_size: usize,
+        data: *mut *mut u8,
+        size: *mut usize,
+        version: *mut u32,
+    ) -> u32;
+    pub(super) fn proxy_set_shared_data(
+        key: *const u8,
+        key_size: usize,
+        data: *const u8,
+        size: usize,
+        version: u32,
+    ) -> u32;
+
+    pub(super) fn proxy_register_shared_queue(name: *const u8, name_size: usize, id: *mut u32) -> u32;
+    pub(super) fn proxy_resolve_shared_queue(
+        vm_id: *const u8,
+        vm_id_size: usize,
+        name: *const u8,
+        name_size: usize,
+        id: *mut u32,
+    ) -> u32;
+    pub(super) fn proxy_dequeue_shared_queue(id: u32, data: *mut *mut u8, size: *mut usize) -> u32;
+    pub(super) fn proxy_enqueue_shared_queue(id: u32, data: *const u8, size: usize) -> u32;
+
+    pub(super) fn proxy_call_foreign_function(
+        name: *const u8,
+        name_size: usize,
+        arguments: *const u8,
+        arguments_size: usize,
+        results: *mut *mut u8,
+        results_size: *mut usize,
+    ) -> u32;
+}
+
 #[cfg(not(target_arch = "wasm32"))]
 unsafe extern "C" {
     /// Not in the ABI: how a panic in native tests becomes what a trap is in a VM.

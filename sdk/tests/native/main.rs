@@ -1,5 +1,6 @@
 //! The SDK on the native back end: each test is a small extension, a request, and what was seen of it.
 #![allow(
+    clippy::arithmetic_side_effects,
     clippy::expect_used,
     clippy::indexing_slicing,
     clippy::panic,
@@ -9,11 +10,14 @@
 mod attributes;
 mod bodies;
 mod configuration;
+mod expressions;
 mod failures;
+mod foreign;
 mod headers;
 mod logging;
 mod metrics;
 mod replies;
+mod shared;
 
 use proxy_wasm_kit_host::exchange::{Exchange, Message, Setup};
 use proxy_wasm_kit_host::native::Host;
