@@ -91,6 +91,16 @@ pub(super) struct CaseEntry {
     pub(super) upstream: Option<Answer>,
     /// The clusters that the plugin can call; replaces those of the file.
     pub(super) clusters: Option<Clusters>,
+    /// The environment variables that a module sees, by name; none by default. Natively they are those of the test.
+    #[serde(default)]
+    pub(super) environment: BTreeMap<String, String>,
+    /// What random bytes of a module begin with: they are the same in every run; 0 by default. Only the embedded host can
+    /// see to that.
+    #[serde(default)]
+    pub(super) seed: u64,
+    /// How many bytes of a body the proxy holds back for a plugin; 1 MiB by default.
+    #[schemars(range(min = 1))]
+    pub(super) buffer_limit: Option<u32>,
     /// What the plugin reads as the time when it starts; a real Envoy has the clock of the machine.
     pub(super) clock: Option<Moment>,
     /// The requests, sent one after the other to the same VM.

@@ -17,7 +17,7 @@ use super::format::{
 use super::text::Text;
 use super::{Case, Expectation, Placed, Step, plugins};
 use crate::engine::Errand;
-use crate::exchange::{self, Clock, Headers, Message, Setup};
+use crate::exchange::{self, Clock, Headers, Message, Random, Setup};
 
 /// A case file that cannot be used: where, why, and what to write instead.
 #[derive(Debug)]
@@ -229,6 +229,7 @@ fn whole_proxy(case: &Case) -> Result<(), (u64, &'static str)> {
     require(!old_and_new, "fail_open: is an older word for failure_policy; keep one")?;
     let workers = case.setup.workers;
     require((1..=16).contains(&workers), "workers: write a number from 1 to 16")?;
+    require(case.setup.buffer_limit > 0, "buffer_limit: write a number from 1")?;
     let beyond = case.steps.iter().find(|step| step.worker.is_some_and(|worker| worker >= workers));
     beyond.map_or(Ok(()), |step| Err((step.line, "worker: there are fewer `workers`; the first is 0")))
 }
@@ -262,6 +263,9 @@ fn setup(shared: &CaseFile, case: &CaseEntry, plugin: &str) -> Setup {
             Some(Direction::Outbound) => exchange::Direction::Outbound,
         },
         log_level: case.log_level.map_or(default.log_level, Into::into),
+        environment: case.environment.clone(),
+        random: Random::Seed(case.seed),
+        buffer_limit: case.buffer_limit.map_or(default.buffer_limit, |limit| limit as usize),
         clock: case.clock.map_or(default.clock, |moment| Clock::Fixed(moment.0)),
         ..default
     }

@@ -8,7 +8,6 @@ use std::sync::{Arc, Mutex, PoisonError};
 use super::extensions::Modules;
 use super::harness::{self, Test};
 use super::{Case, Host, Plugin, Seen, native};
-use crate::exchange::{Random, Setup};
 use crate::wasm::{Limits, Module};
 
 /// The `main` of the test that runs the cases of all extensions on their modules.
@@ -31,7 +30,7 @@ pub(super) fn test(name: String, loaded: &Arc<Loaded>, path: &Path, case: Case) 
     })
 }
 
-/// Runs a case on a module; random bytes are the same each time. The error says why a module of another extension, which
+/// Runs a case on a module. The error says why a module of another extension, which
 /// has to stand beside `path`, cannot be used.
 pub fn run(module: &Module, path: &Path, case: &Case) -> Result<Seen, String> {
     let own = |plugin: &Plugin| match plugin.extension {
@@ -39,8 +38,7 @@ pub fn run(module: &Module, path: &Path, case: &Case) -> Result<Seen, String> {
         Some(_) => Module::load(&plugin.module(path), &Limits::default()).map_err(|error| error.to_string()),
     };
     let modules = case.plugins().iter().map(own).collect::<Result<Vec<_>, _>>()?;
-    let seeded = |plugin: &Plugin| Setup { random: Random::Seed(0), ..plugin.setup.clone() };
-    let plugins = modules.iter().zip(case.plugins().iter().map(seeded));
+    let plugins = modules.iter().zip(case.plugins().iter().map(|plugin| plugin.setup.clone()));
     Ok(native::seen(crate::wasm::Host::start_chain(plugins), case))
 }
 

@@ -160,6 +160,14 @@ impl Vm {
         }
     }
 
+    /// A root context that ends takes its callouts with it (row 39).
+    pub(super) fn cancel_calls(&mut self, root: u32) {
+        let own = self.calls.open.extract_if(.., |_, open| open.root == root);
+        let own: Vec<u32> = own.map(|(call, _)| call).collect();
+        own.into_iter().for_each(|call| self.hang_up(call));
+        self.calls.heard.remove(&root);
+    }
+
     /// Nothing of a callout arrives any more.
     pub(super) fn hang_up(&mut self, call: u32) {
         self.agenda.strike(

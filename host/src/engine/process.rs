@@ -117,6 +117,8 @@ impl<G: Guest> Worker<G> {
             let mut vm = self.vm.borrow_mut();
             vm.plugins[old].retired = true;
             vm.chains[worker][seat] = new;
+            drop(vm);
+            self.sweep();
         }
     }
 

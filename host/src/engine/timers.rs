@@ -16,6 +16,12 @@ impl Vm {
         Ok(())
     }
 
+    /// The timer goes with its root.
+    pub(super) fn stop_timer(&mut self, root: u32) {
+        self.tick_periods.remove(&root);
+        self.arm_timer(root);
+    }
+
     fn arm_timer(&mut self, root: u32) {
         self.agenda.strike(|event| *event == Event::Tick(root));
         let period = self.tick_periods.get(&root).copied().unwrap_or_default();

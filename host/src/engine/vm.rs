@@ -382,9 +382,12 @@ impl Vm {
     }
 
     pub(super) fn forget_context(&mut self, id: u32) {
-        if let Some(context) = self.contexts.remove(&id) {
-            let vm = self.plugins[context.plugin].vm;
-            self.sandboxes[vm].contexts.remove(&context.local);
+        let Some(context) = self.contexts.remove(&id) else { return };
+        let vm = self.plugins[context.plugin].vm;
+        self.sandboxes[vm].contexts.remove(&context.local);
+        if context.stream.is_none() {
+            self.cancel_calls(id);
+            self.stop_timer(id);
         }
     }
 

@@ -155,7 +155,7 @@ fn barrier() -> Value {
     listener_of("barrier", manager)
 }
 
-/// The listener that puts plugins before the upstream.
+/// The listener that puts plugins, at least one, before the upstream.
 pub(super) fn listener(
     folder: &Path,
     vm_id: &str,
@@ -171,14 +171,14 @@ pub(super) fn listener(
     };
     let filters = plugins.iter().map(filter).collect();
     let manager = connection_manager(route, filters, access_log(folder, vm_id, filter_state));
-    let direction = plugins.first().map_or(Direction::Unspecified, |(_, setup)| setup.direction);
-    directed(listener_of(vm_id, manager), direction)
+    discovered(listener_of(vm_id, manager), plugins[0].1)
 }
 
-/// A listener that is brought by the discovery, and says which side it serves.
-pub(super) fn directed(listener: Value, direction: Direction) -> Value {
+/// A listener that is brought by the discovery, with what concerns all of it in the settings of its first plugin.
+pub(super) fn discovered(listener: Value, setup: &Setup) -> Value {
     let mut listener = any("envoy.config.listener.v3", "Listener", listener);
-    listener["traffic_direction"] = json!(match direction {
+    listener["per_connection_buffer_limit_bytes"] = json!(setup.buffer_limit);
+    listener["traffic_direction"] = json!(match setup.direction {
         Direction::Unspecified => "UNSPECIFIED",
         Direction::Inbound => "INBOUND",
         Direction::Outbound => "OUTBOUND",
@@ -239,6 +239,7 @@ pub(super) fn plugin(vm_id: &str, module: &Path, setup: &Setup) -> Value {
             "runtime": "envoy.wasm.runtime.v8",
             "code": {"local": {"filename": module}},
             "configuration": bytes(&setup.vm_configuration),
+            "environment_variables": {"key_values": setup.environment},
         },
     })
 }

@@ -63,7 +63,7 @@ pub(super) fn listener(
         {"name": "wasm", "typed_config": bootstrap::any(wasm, "Wasm", plugin)},
         {"name": "tcp", "typed_config": bootstrap::any(proxy, "TcpProxy", options)},
     ]);
-    bootstrap::directed(bootstrap::listener_with(vm_id, &filters), setup.direction)
+    bootstrap::discovered(bootstrap::listener_with(vm_id, &filters), setup)
 }
 
 impl Plugin<'_> {

@@ -9,7 +9,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use proxy_wasm::traits::{Context, HttpContext, RootContext};
-use proxy_wasm::types::{Action, ContextType};
+use proxy_wasm::types::{Action, ContextType, Status};
 
 unsafe extern "C" {
     fn proxy_log(level: u32, data: *const u8, size: usize) -> u32;
@@ -113,6 +113,12 @@ impl RootContext for Root {
         let configuration = self.get_plugin_configuration().unwrap_or_default();
         self.script = Rc::new(serde_json::from_slice(&configuration).unwrap_or_default());
         run(&self.script, "configure") == Action::Continue
+    }
+
+    fn on_queue_ready(&mut self, queue: u32) {
+        QUEUE.set(queue);
+        say("queue");
+        run(&self.script, "queue");
     }
 
     fn on_tick(&mut self) {
@@ -309,17 +315,15 @@ fn perform_more(words: &[&str]) -> Answer {
 thread_local! {
     /// The gRPC stream that was opened last.
     static STREAM: std::cell::Cell<u32> = const { std::cell::Cell::new(0) };
+    /// The version of the shared data that was read last.
+    static CAS: std::cell::Cell<u32> = const { std::cell::Cell::new(0) };
+    /// The queue that was told of last.
+    static QUEUE: std::cell::Cell<u32> = const { std::cell::Cell::new(0) };
 }
 
 /// Callouts go through the crate, which has to know whom to tell.
 fn call_out(words: &[&str]) -> Answer {
     use proxy_wasm::hostcalls;
-    let id = |result: Result<u32, proxy_wasm::types::Status>| {
-        result.map(|id| id.to_string()).map_err(|status| status as u32)
-    };
-    let ok = |result: Result<(), proxy_wasm::types::Status>| {
-        result.map(|()| "ok".to_owned()).map_err(|status| status as u32)
-    };
     let name = |text: &str| text.replace("%0a", "\n").replace("%06", "\x06").replace("%04", "\x04");
     match words {
         ["call", cluster, path, body, timeout] => {
@@ -369,6 +373,49 @@ fn call_out(words: &[&str]) -> Answer {
         }
         ["grpc-close"] => ok(hostcalls::close_grpc_stream(STREAM.get())),
         ["grpc-cancel"] => ok(hostcalls::cancel_grpc_stream(STREAM.get())),
+        other => share(other),
+    }
+}
+
+fn id(result: Result<u32, Status>) -> Answer {
+    result.map(|id| id.to_string()).map_err(|status| status as u32)
+}
+
+fn ok(result: Result<(), Status>) -> Answer {
+    result.map(|()| "ok".to_owned()).map_err(|status| status as u32)
+}
+
+/// What a queue or shared data holds.
+fn held(value: Option<Vec<u8>>) -> String {
+    value.map_or_else(|| "(none)".into(), |value| value.escape_ascii().to_string())
+}
+
+fn share(words: &[&str]) -> Answer {
+    use proxy_wasm::hostcalls;
+    match words {
+        ["shared", key] => {
+            let (value, cas) = hostcalls::get_shared_data(key).map_err(|status| status as u32)?;
+            CAS.set(cas.unwrap_or(0));
+            Ok(held(value))
+        }
+        ["set-shared", key, value, cas] => {
+            let cas = match *cas {
+                "right" => Some(CAS.get()),
+                "wrong" => Some(CAS.get() + 1000),
+                _ => None,
+            };
+            ok(hostcalls::set_shared_data(key, Some(value.as_bytes()), cas))
+        }
+        ["register", name] => id(hostcalls::register_shared_queue(name)).map(|_| "an id".into()),
+        ["enqueue", vm, name, value] => {
+            let queue = hostcalls::resolve_shared_queue(vm.trim_matches('-'), name);
+            let queue = queue.map_err(|status| status as u32)?.ok_or(1_u32)?;
+            ok(hostcalls::enqueue_shared_queue(queue, Some(value.as_bytes())))
+        }
+        ["dequeue"] => {
+            let value = hostcalls::dequeue_shared_queue(QUEUE.get()).map_err(|status| status as u32)?;
+            Ok(held(value))
+        }
         other => Ok(format!("{other:?} is no call")),
     }
 }

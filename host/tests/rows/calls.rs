@@ -1,12 +1,13 @@
 //! HTTP callouts: rows 9, 22, 31, 34 to 39 and 50.
 
 use crate::guest::{guest, raw, said};
-use crate::scripted::{around, say, worker};
+use crate::scripted::{around, say, worker, worker_within};
 use proxy_wasm::hostcalls::dispatch_http_call;
 use proxy_wasm::types::{Action, Status as CrateStatus};
-use proxy_wasm_kit_host::engine::{BufferType, Call, MapType, Side, Status, Vm};
-use proxy_wasm_kit_host::exchange::{Clock, Exchange, Message, Setup};
-use proxy_wasm_kit_host::outside::{Answer, Fault};
+use proxy_wasm_kit_host::engine::{BufferType, Call, Guest, MapType, Side, Status, Vm, Worker};
+use proxy_wasm_kit_host::exchange::{Clock, Exchange, FailurePolicy, Message, Setup};
+use proxy_wasm_kit_host::outside::{Answer, Arrival, Callout, Fault, Outside};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 /// The header and the body map of a callout's response.
@@ -363,4 +364,62 @@ fn row_42_the_clock_stands_at_the_time_of_what_happens() {
         .start_with(setup)
         .unwrap();
     assert_eq!(said(&host.exchange(get(), &ok()).log), ["Ok(1000000000)", "Ok(2500000000)"]);
+}
+
+/// Clusters that never answer; notes what is cancelled.
+struct Silent(Arc<Mutex<Vec<u32>>>);
+
+impl Outside for Silent {
+    fn knows(&self, _: &str) -> bool {
+        true
+    }
+
+    fn call(&mut self, _: &Callout) -> Option<Vec<Arrival>> {
+        Some(Vec::new())
+    }
+
+    fn send(&mut self, _: u32, _: &[u8], _: bool) -> Vec<Arrival> {
+        Vec::new()
+    }
+
+    fn cancel(&mut self, id: u32) {
+        self.0.lock().unwrap().push(id);
+    }
+}
+
+/// A plugin that calls out with each request, and fails when it is asked to; and what was cancelled.
+fn forgetful(failure_policy: FailurePolicy) -> (Worker<impl Guest>, Arc<Mutex<Vec<u32>>>) {
+    let cancelled = Arc::default();
+    let setup = Setup { failure_policy, clock: Clock::Fixed(0), ..crate::guest::plain() };
+    let worker = worker_within(setup, Silent(Arc::clone(&cancelled)), |call, vm| {
+        if let Call::Headers { side: Side::Request, .. } = call {
+            vm_call(vm, "policy", get(), 0).unwrap();
+            if vm.get_header_map_value(MapType::Headers(Side::Request), b"x-fail").is_ok() {
+                vm.fail("asked for");
+            }
+        }
+        // Every root is done at once.
+        1
+    });
+    (worker, cancelled)
+}
+
+#[test]
+fn row_39_a_callout_ends_with_its_root() {
+    let (mut worker, cancelled) = forgetful(FailurePolicy::Closed);
+    worker.exchange(get().header("x-a", "b"), &ok());
+    worker.exchange(get(), &ok());
+    assert!(cancelled.lock().unwrap().is_empty());
+    worker.shut_down();
+    assert_eq!(*cancelled.lock().unwrap(), [1, 2]);
+}
+
+#[test]
+fn row_39_a_callout_ends_when_its_plugin_is_started_again() {
+    let (mut worker, cancelled) = forgetful(FailurePolicy::Reload);
+    worker.exchange(get().header("x-fail", ""), &ok());
+    assert!(cancelled.lock().unwrap().is_empty());
+    worker.pass(Duration::from_secs(1));
+    worker.exchange(get(), &ok());
+    assert_eq!(*cancelled.lock().unwrap(), [1]);
 }

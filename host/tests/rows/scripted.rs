@@ -1,10 +1,11 @@
 //! A guest that is a closure over the raw callbacks.
 
-use proxy_wasm_kit_host::engine::{Call, Guest, Trap, Vm, Worker};
+use proxy_wasm_kit_host::engine::{Call, Guest, Plan, Shared, Trap, Vm, Worker};
 use proxy_wasm_kit_host::exchange::{Exchange, Message, Setup};
-use proxy_wasm_kit_host::outside::{Answer, Cluster};
+use proxy_wasm_kit_host::outside::{Answer, Cluster, Outside};
 use std::cell::RefCell;
 use std::rc::Rc;
+use std::sync::Arc;
 
 /// What answers a callback: an action, or 1 for true.
 type Script = Box<dyn FnMut(&Call) -> u32>;
@@ -55,6 +56,23 @@ pub(crate) fn worker(
     let script = move |call: &Call| script(call, &mut own.borrow_mut());
     let guest = Scripted { script: Box::new(script), calls: Rc::default() };
     let mut worker = Worker::new(vm, guest);
+    worker.start().unwrap();
+    worker
+}
+
+/// The same within other clusters, and it can be made again: a new VM begins with a copy of `script`.
+pub(crate) fn worker_within(
+    setup: Setup,
+    outside: impl Outside + 'static,
+    script: impl FnMut(&Call, &mut Vm) -> u32 + Clone + 'static,
+) -> Worker<impl Guest> {
+    let vm = Vm::within(setup.clone(), Box::new(outside)).into_shared();
+    let make = move |vm: &Shared| {
+        let (vm, mut script) = (vm.clone(), script.clone());
+        let script = Box::new(move |call: &Call| script(call, &mut vm.borrow_mut()));
+        Ok(Scripted { script, calls: Rc::default() })
+    };
+    let mut worker = Worker::of(vm, vec![Plan { code: Arc::new(make), identity: 0, setup }]);
     worker.start().unwrap();
     worker
 }

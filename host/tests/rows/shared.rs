@@ -4,6 +4,7 @@ use crate::guest::{Guest, guest, plain, raw, said};
 use proxy_wasm::types::Action;
 use proxy_wasm_kit_host::exchange::{Message, Setup};
 use proxy_wasm_kit_host::native::Host;
+use std::cell::Cell;
 
 fn in_vm(guest: Guest, vm_id: &str) -> (proxy_wasm_kit_host::native::Extension, Setup) {
     (guest.extension(), Setup { vm_id: vm_id.into(), ..plain() })
@@ -102,4 +103,34 @@ fn row_44_who_registers_last_takes_the_queue_over_with_what_is_in_it() {
     let seen = host.exchange(Message::request("GET", "/"), &Message::response(200));
     // What was sent before is told to who was the receiver then.
     assert_eq!(said(&seen.log), ["a hears", "a hears", "b hears", "b hears"]);
+}
+
+thread_local! {
+    /// Which of the workers a VM is on, by the order of their starts; each VM has a thread of its own.
+    static NUMBER: Cell<u32> = const { Cell::new(0) };
+}
+
+#[test]
+fn row_44_of_several_workers_the_last_one_hears_whoever_sends() {
+    let guest = configuring(|| {
+        let before = raw::shared("started").map_or(0, |(text, _)| text.map_or(0, |text| text.len()));
+        raw::set_shared("started", &"x".repeat(before + 1), 0).unwrap();
+        NUMBER.set(before as u32);
+        raw::register_queue("q").unwrap();
+    })
+    .on_request_headers(|_| {
+        raw::enqueue(raw::resolve_queue("", "q").unwrap(), "hello").unwrap();
+        raw::say(("sent by", NUMBER.get()));
+        Action::Continue
+    })
+    .on_queue_ready(|told| {
+        raw::say(("heard by", NUMBER.get(), raw::dequeue(told.size as u32)));
+        Action::Continue
+    });
+    let host = guest.start_with(Setup { workers: 3, ..plain() }).unwrap();
+    for sender in 0..3 {
+        let seen = host.exchange(Message::request("GET", "/"), &Message::response(200));
+        let expected = [format!(r#"("sent by", {sender})"#), r#"("heard by", 2, Ok("hello"))"#.into()];
+        assert_eq!(said(&seen.log), expected);
+    }
 }

@@ -1,0 +1,21 @@
+;; What a module learns from WASI of the world around it, and what it is told of a function that it may not use. Its first
+;; variable is logged as it stands.
+  (func (export "proxy_abi_version_0_2_1"))
+  (export "malloc" (func $allocate))
+  (func (export "proxy_on_context_create") (param i32 i32))
+  (func (export "proxy_on_request_headers") (param i32 i32 i32) (result i32)
+    (call $say (str "sizes") (call $environ_sizes_get (i32.const 8) (i32.const 12)))
+    (call $say (str "variables") (i32.load (i32.const 8)))
+    (call $say (str "bytes") (i32.load (i32.const 12)))
+    (if (i32.load (i32.const 8)) (then
+      (call $say (str "get") (call $environ_get (i32.const 16) (i32.const 512)))
+      (drop (call $proxy_log (i32.const 2) (i32.load (i32.const 16)) (i32.load (i32.const 12))))))
+    (call $say (str "random") (call $random_get (i32.const 8) (i32.const 4)))
+    (call $say (str "number") (i32.load (i32.const 8)))
+    (i32.store (i32.const 64) (i32.const 4096))
+    (i32.store (i32.const 68) (i32.const 5))
+    (call $say (str "write") (call $fd_write (i32.const 1) (i32.const 64) (i32.const 1) (i32.const 8)))
+    (call $say (str "clock") (call $clock_time_get (i32.const 0) (i64.const 1) (i32.const 8)))
+    (call $proc_exit (i32.const 0))
+    (call $say (str "property") (call $proxy_set_property (str "a") (str "b")))
+    (i32.const 0))
