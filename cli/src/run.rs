@@ -1,39 +1,42 @@
 //! `pwkit run`: a local HTTP proxy that serves real traffic through plugins, and shows what they do.
 //!
-//! Each worker is a thread with an event loop and VMs of its own (`server`), as in Envoy. A request passes the plugins in
-//! order (`chain`), each of them a VM behind one seam to the host (`vm`), and what it did is told (`trace`). Workers change
-//! their plugins together (`reload`).
+//! One engine of the host holds all plugins on all workers (`engine`), and one thread runs it. Connections (`proxy`) bring
+//! requests, which pass the plugins on their way to the upstream and back (`passage`); what each of them did is told
+//! (`trace`). Plugins call out (`outside`), and are replaced when their files change (`reload`).
 
 mod admin;
-mod chain;
+mod engine;
 mod message;
 mod metrics;
 mod outside;
+mod passage;
 pub(crate) mod plugin;
+mod proxy;
 mod reload;
-mod server;
 mod terminal;
 mod trace;
 mod upstream;
-mod vm;
 
-use std::cell::Cell;
-use std::collections::BTreeMap;
+use std::cell::{Cell, RefCell};
 use std::net::{SocketAddr, TcpListener};
 use std::rc::Rc;
-use std::sync::Arc;
 
 use crate::failure::Failure;
 use clap::ValueEnum;
-use plugin::Spec;
-use proxy_wasm_kit_host::exchange::Level;
-use reload::Fleet;
-use server::{Settings, Stop, Worker};
+use engine::Engine;
+use plugin::{Plugin, Spec};
+use proxy::Proxy;
+use proxy_wasm_kit_host::engine::Detail;
+use proxy_wasm_kit_host::exchange::{FailurePolicy, Level, Setup};
+use reload::Sources;
 use terminal::Terminal;
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::{mpsc, watch};
+use tokio::sync::watch;
 use tokio::task::LocalSet;
-use upstream::Upstream;
+use upstream::{Sender, Upstream};
+
+/// Room for a guest's own stack and for the host functions that it calls at its deepest.
+const STACK: usize = 16 * 1024 * 1024;
 
 /// Serves HTTP through plugins, for development: nothing else has to be installed
 ///
@@ -60,18 +63,36 @@ pub(crate) struct Arguments {
     /// Loads modules and configurations again when their files change; no request is dropped
     #[arg(long)]
     watch: bool,
-    /// Threads, each with VMs of its own [default: one for each core]
-    #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(u16).range(1..=256))]
-    workers: Option<u16>,
-    /// The longest body of a request (else 413) and of a response (else 502), in bytes
-    #[arg(long, value_name = "BYTES", default_value_t = 16 * 1024 * 1024)]
-    max_body: usize,
+    /// Workers, as a proxy has them: each has VMs of its own, and connections take turns among them
+    #[arg(long, value_name = "NUMBER", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=256))]
+    workers: u16,
+    /// What becomes of requests when a plugin's VM has failed. The one that fails it is answered 503; later ones start the
+    /// plugin again, at most once a second (reload), are answered 503 (closed), or skip the plugin (open)
+    #[arg(long, value_name = "POLICY", default_value = "reload")]
+    failure_policy: Policy,
     /// The lowest level that plugins log at
     #[arg(long, value_name = "LEVEL", default_value = "info")]
     log_level: LogLevel,
-    /// Prints nothing of single requests
+    /// Shows nothing of a request but what plugins log
     #[arg(long, short)]
     quiet: bool,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum Policy {
+    Reload,
+    Closed,
+    Open,
+}
+
+impl From<Policy> for FailurePolicy {
+    fn from(policy: Policy) -> Self {
+        match policy {
+            Policy::Reload => Self::Reload,
+            Policy::Closed => Self::Closed,
+            Policy::Open => Self::Open,
+        }
+    }
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -109,8 +130,12 @@ pub(crate) fn run(arguments: Arguments) -> Result<(), Failure> {
     // Before anything that takes long: a port that is taken is known at once.
     let listener = listen(arguments.listen, "--listen")?;
     let admin = arguments.admin.map(|address| listen(address, "--admin")).transpose()?;
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    LocalSet::new().block_on(&runtime, serve(arguments, listener, admin))
+    let serve = move || {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        LocalSet::new().block_on(&runtime, serve(arguments, listener, admin))
+    };
+    let thread = std::thread::Builder::new().name("proxy".into()).stack_size(STACK).spawn(serve)?;
+    thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
 }
 
 fn listen(address: SocketAddr, option: &str) -> Result<TcpListener, Failure> {
@@ -129,75 +154,72 @@ async fn serve(
 ) -> Result<(), Failure> {
     let mut interrupted = signal(SignalKind::interrupt())?;
     let mut terminated = signal(SignalKind::terminate())?;
-    let terminal = Terminal::default();
-    let ((stop, wanted), (ended, mut all_ended)) = (watch::channel(false), mpsc::channel(1));
-    let fleet = Rc::new(fleet(&arguments, &listener, &terminal, Stop { wanted, ended })?);
+    let sources = sources(&arguments);
     // Before the files are read: what changes later is noticed.
-    let known = fleet.signature();
-    let started = async {
-        let plugins = fleet.load().await?;
-        fleet.serve_with(&plugins).await
-    };
-    let outcome = tokio::select! {
-        outcome = started => outcome,
+    let known = sources.signature();
+    let plugins = tokio::select! {
+        plugins = sources.load() => plugins?,
         _ = interrupted.recv() => return Ok(()),
         _ = terminated.recv() => return Ok(()),
     };
-    if outcome.is_ok() {
-        terminal.print(&introduction(&arguments, &listener, admin.as_ref(), fleet.workers.len())?);
-        admin.map(|admin| tokio::task::spawn_local(admin::serve(admin, Rc::clone(&fleet))));
+    let proxy = proxy(&arguments, &plugins).map_err(|rejection| sources.rejected(&rejection))?;
+    proxy.terminal.print(&introduction(&arguments, &listener, admin.as_ref())?);
+    let (stop, stopped) = watch::channel(false);
+    admin.map(|admin| tokio::task::spawn_local(admin::serve(admin, Rc::clone(&proxy))));
+    let ending = async {
         tokio::select! {
-            () = fleet.watch(known), if arguments.watch => {}
+            () = sources.watch(known, &proxy), if arguments.watch => {}
             _ = interrupted.recv() => {}
             _ = terminated.recv() => {}
         }
-    }
-    let _ = stop.send(true);
-    // Requests under way are answered first; nothing is ever sent.
-    all_ended.recv().await;
-    if outcome.is_ok() {
-        terminal.print("Stopped.\n");
-    }
-    outcome
+        let _ = stop.send(true);
+    };
+    tokio::join!(proxy.serve(listener, stopped), ending);
+    proxy.terminal.print("Stopped.\n");
+    Ok(())
 }
 
-fn fleet(
-    arguments: &Arguments,
-    listener: &TcpListener,
-    terminal: &Terminal,
-    stop: Stop,
-) -> Result<Fleet, Failure> {
-    let settings = Arc::new(Settings {
-        upstream: arguments.upstream.clone(),
-        clusters: arguments.clusters.iter().cloned().collect::<BTreeMap<_, _>>(),
-        body_limit: arguments.max_body,
-        quiet: arguments.quiet,
-        terminal: terminal.clone(),
-    });
-    let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    let count = arguments.workers.map_or(cores, usize::from);
-    let worker = |index| Ok(Worker::start(index, listener.try_clone()?, Arc::clone(&settings), stop.clone()));
-    Ok(Fleet {
-        workers: (0..count).map(worker).collect::<Result<_, std::io::Error>>()?,
-        specs: arguments.plugins.clone(),
+fn sources(arguments: &Arguments) -> Sources {
+    let setup = Setup {
         log_level: arguments.log_level.into(),
-        terminal: terminal.clone(),
-        accepted: Cell::default(),
-        rejected: Cell::default(),
-    })
+        workers: arguments.workers.into(),
+        failure_policy: arguments.failure_policy.into(),
+        ..Setup::default()
+    };
+    Sources { specs: arguments.plugins.clone(), setup }
+}
+
+fn proxy(arguments: &Arguments, plugins: &[Plugin]) -> Result<Rc<Proxy>, engine::Rejection> {
+    let terminal = Terminal::default();
+    let clusters = arguments.clusters.iter();
+    let clusters = clusters.filter_map(|(name, server)| Some((name.clone(), Sender::new(server)?)));
+    let detail = if arguments.quiet { Detail::Lines } else { Detail::Everything };
+    let output = terminal.clone();
+    let tell = move |news: engine::News<'_>| output.print(&trace::render_news(&news));
+    let engine = Engine::start(plugins, Rc::new(clusters.collect()), detail, Box::new(tell))?;
+    Ok(Rc::new(Proxy {
+        engine,
+        upstream: Sender::new(&arguments.upstream),
+        prefixes: arguments.plugins.iter().map(|spec| spec.prefix.clone()).collect(),
+        workers: arguments.workers.into(),
+        quiet: arguments.quiet,
+        terminal,
+        statistics: RefCell::default(),
+        connections: Cell::default(),
+    }))
 }
 
 fn introduction(
     arguments: &Arguments,
     listener: &TcpListener,
     admin: Option<&TcpListener>,
-    workers: usize,
 ) -> Result<String, Failure> {
     let plugins: Vec<String> = arguments.plugins.iter().map(Spec::name).collect();
     let upstream = match &arguments.upstream {
         Upstream::Echo => "an echo".to_owned(),
         Upstream::Server { address, .. } => address.clone(),
     };
+    let workers = arguments.workers;
     let mut text = format!(
         "{} before {upstream}, {workers} worker{}\n",
         plugins.join(", "),

@@ -74,7 +74,7 @@ impl<G: Guest + 'static> Host<G> {
             let accepted = outcome.is_ok();
             // Nobody listens any more when the test has given up.
             let _ = tell.send(match outcome {
-                Ok(()) => Ok(worker.vm().borrow().host_calls().clone()),
+                Ok(()) => Ok(worker.vm().borrow().host_calls()),
                 Err(reason) => Err(Rejected { log: worker.vm().borrow().lines().to_vec(), reason }),
             });
             if accepted {

@@ -1,50 +1,37 @@
-//! What plugins have measured, put together over all workers, as Prometheus reads it.
+//! What plugins have measured, and the proxy has counted, as Prometheus reads it.
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
-use proxy_wasm_kit_host::engine::Metric;
+use proxy_wasm_kit_host::engine::{Histogram, Metric};
 
-/// Envoy's buckets of a histogram.
-const BUCKETS: [f64; 19] = [
-    0.5, 1.0, 5.0, 10.0, 25.0, 50.0, 100.0, 250.0, 500.0, 1e3, 2.5e3, 5e3, 1e4, 3e4, 6e4, 3e5, 6e5, 1.8e6,
-    3.6e6,
-];
-
-/// What one worker, or all together, have counted.
+/// What the proxy itself counts.
 #[derive(Default)]
-pub(super) struct Snapshot {
-    pub(super) metrics: BTreeMap<String, Metric>,
+pub(super) struct Statistics {
     /// Requests by status; 0 stands for those without an answer.
-    pub(super) statuses: BTreeMap<u16, u64>,
+    statuses: BTreeMap<u16, u64>,
+    /// Reloads that were accepted, and those that were not.
+    reloads: [u64; 2],
 }
 
-impl Snapshot {
-    pub(super) fn add(&mut self, metrics: BTreeMap<String, Metric>) {
-        for (name, metric) in metrics {
-            match (self.metrics.get_mut(&name), metric) {
-                (Some(Metric::Counter(sum)), Metric::Counter(more))
-                | (Some(Metric::Gauge(sum)), Metric::Gauge(more)) => *sum = sum.wrapping_add(more),
-                (Some(Metric::Histogram(samples)), Metric::Histogram(more)) => samples.extend(more),
-                (_, metric) => drop(self.metrics.insert(name, metric)),
-            }
-        }
+impl Statistics {
+    /// A request is over.
+    pub(super) fn count(&mut self, status: Option<u16>) {
+        *self.statuses.entry(status.unwrap_or(0)).or_default() += 1;
     }
 
-    pub(super) fn merge(&mut self, other: Self) {
-        self.add(other.metrics);
-        for (status, count) in other.statuses {
-            *self.statuses.entry(status).or_default() += count;
-        }
+    /// Files have changed, and were accepted or not.
+    pub(super) fn count_reload(&mut self, accepted: bool) {
+        self.reloads[usize::from(!accepted)] += 1;
     }
 
     /// The text that `/stats/prometheus` answers.
-    pub(super) fn render(&self, reloads: [u64; 2]) -> String {
+    pub(super) fn render(&self, metrics: &BTreeMap<String, Metric>) -> String {
         let mut text = String::from("# TYPE pwkit_requests_total counter\n");
         for (status, count) in &self.statuses {
             let _ = writeln!(text, "pwkit_requests_total{{status=\"{status}\"}} {count}");
         }
-        let [accepted, rejected] = reloads;
+        let [accepted, rejected] = self.reloads;
         let _ = writeln!(
             text,
             "# TYPE pwkit_reloads_total counter\npwkit_reloads_total{{outcome=\"accepted\"}} {accepted}\n\
@@ -52,7 +39,7 @@ impl Snapshot {
         );
         // One family has one head, whatever its labels.
         let mut families: BTreeMap<(String, &str), Vec<(String, &Metric)>> = BTreeMap::new();
-        for (name, metric) in &self.metrics {
+        for (name, metric) in metrics {
             let (family, labels) = labelled(name);
             families.entry((family, kind(metric))).or_default().push((labels, metric));
         }
@@ -82,14 +69,12 @@ fn member(text: &mut String, family: &str, labels: &str, metric: &Metric) {
         Metric::Counter(value) | Metric::Gauge(value) => {
             let _ = writeln!(text, "{family}{} {value}", braces(""));
         }
-        Metric::Histogram(samples) => {
-            for bound in BUCKETS {
-                let count = samples.iter().filter(|sample| **sample as f64 <= bound).count();
-                let _ = writeln!(text, "{family}_bucket{} {count}", braces(&format!("le=\"{bound}\"")));
+        Metric::Histogram(Histogram { count, sum, buckets }) => {
+            for (bound, reached) in Histogram::BOUNDS.iter().zip(buckets) {
+                let _ = writeln!(text, "{family}_bucket{} {reached}", braces(&format!("le=\"{bound}\"")));
             }
-            let _ = writeln!(text, "{family}_bucket{} {}", braces("le=\"+Inf\""), samples.len());
-            let sum: u64 = samples.iter().fold(0, |sum, sample| sum.wrapping_add(*sample));
-            let _ = writeln!(text, "{family}_sum{0} {sum}\n{family}_count{0} {1}", braces(""), samples.len());
+            let _ = writeln!(text, "{family}_bucket{} {count}", braces("le=\"+Inf\""));
+            let _ = writeln!(text, "{family}_sum{0} {sum}\n{family}_count{0} {count}", braces(""));
         }
     }
 }
@@ -135,21 +120,18 @@ mod tests {
     }
 
     #[test]
-    fn workers_are_added_up() {
-        let metrics = |count: u64| {
-            BTreeMap::from([
-                ("k=.=v;.;requests".to_owned(), Metric::Counter(count)),
-                ("latency".to_owned(), Metric::Histogram(vec![count, 700])),
-            ])
-        };
-        let mut all = Snapshot::default();
-        for count in [1, 4] {
-            let statuses = BTreeMap::from([(200, count)]);
-            all.merge(Snapshot { metrics: metrics(count), statuses });
-        }
-        let text = all.render([1, 0]);
+    fn everything_is_told_as_prometheus_reads_it() {
+        let histogram = [1, 700, 4, 700].into_iter().collect();
+        let metrics = BTreeMap::from([
+            ("k=.=v;.;requests".to_owned(), Metric::Counter(5)),
+            ("latency".to_owned(), Metric::Histogram(histogram)),
+        ]);
+        let mut statistics = Statistics::default();
+        statistics.count(Some(200));
+        statistics.count_reload(true);
+        let text = statistics.render(&metrics);
         for line in [
-            "pwkit_requests_total{status=\"200\"} 5",
+            "pwkit_requests_total{status=\"200\"} 1",
             "pwkit_reloads_total{outcome=\"accepted\"} 1",
             "# TYPE requests counter\nrequests{k=\"v\"} 5",
             "latency_bucket{le=\"1\"} 1",

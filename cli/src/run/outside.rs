@@ -5,28 +5,24 @@
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use std::rc::Rc;
+use std::rc::{Rc, Weak};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
-use super::message;
-use super::upstream::Sender;
-use http_body_util::BodyExt;
-use hyper::body::{Body, Incoming};
-use proxy_wasm_kit_host::exchange::Message;
+use super::engine::Engine;
+use super::message::{self, Inflow, Out, Outgoing, Piece, Sent};
+use super::upstream::{Asked, Sender};
+use hyper::Response;
+use hyper::body::Incoming;
+use proxy_wasm_kit_host::engine::Passed;
 use proxy_wasm_kit_host::outside::{Arrival, Callout, Outside, Part};
-use tokio::sync::mpsc::UnboundedSender;
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::task::JoinHandle;
 
 /// The clusters by name.
 pub(super) type Around = Rc<BTreeMap<String, Sender>>;
 
-/// Enters the plugin with a part of an answer.
-pub(super) type Arrive = Rc<dyn Fn(u32, Part)>;
-/// Puts a line on the account of whoever called out.
-pub(super) type Note = Rc<dyn Fn(String)>;
-
-/// The callouts of one plugin.
+/// The callouts of all plugins.
 pub(super) struct Live {
     around: Around,
     orders: Orders,
@@ -40,7 +36,6 @@ enum Order {
     Call(Callout),
     Send(u32, Vec<u8>, bool),
     Cancel(u32),
-    Unknown(String),
 }
 
 /// A callout that has departed.
@@ -48,6 +43,16 @@ struct UnderWay {
     task: JoinHandle<()>,
     /// The plugin's side of a gRPC stream.
     more: Option<UnboundedSender<Vec<u8>>>,
+    /// What is told of it, as long as no answer has begun.
+    report: Option<Report>,
+}
+
+/// What is told of a callout.
+#[derive(Clone)]
+struct Report {
+    caller: Option<(u32, usize)>,
+    title: String,
+    begun: Instant,
 }
 
 impl Live {
@@ -55,54 +60,56 @@ impl Live {
         Rc::new(Self { around, orders: Orders::default(), under_way: RefCell::default() })
     }
 
-    /// What the engine asks when the plugin calls out.
+    /// What the engine asks when a plugin calls out.
     pub(super) fn outside(&self) -> Box<dyn Outside> {
         let names = self.around.keys().cloned().collect();
         Box::new(Door { names, orders: Arc::clone(&self.orders) })
     }
 
     /// Carries out what was ordered.
-    pub(super) fn depart(self: &Rc<Self>, arrive: &Arrive, note: &Note) {
-        let orders = std::mem::take(&mut *self.orders.lock().unwrap_or_else(PoisonError::into_inner));
-        for order in orders {
+    pub(super) fn depart(&self, engine: &Rc<Engine>) {
+        loop {
+            let order = self.orders.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
             match order {
-                Order::Call(callout) => self.call(callout, Rc::clone(arrive), Rc::clone(note)),
-                Order::Send(id, data, end) => self.send(id, data, end),
-                Order::Cancel(id) => drop(self.under_way.borrow_mut().remove(&id)),
-                Order::Unknown(name) => {
-                    note(format!("{name}: there is no such cluster; name it with --cluster {name}=URL"));
-                }
+                Some(Order::Call(callout)) => self.call(callout, engine),
+                Some(Order::Send(id, data, end)) => self.send(id, data, end),
+                Some(Order::Cancel(id)) => self.cancel(id, engine),
+                None => return,
             }
         }
     }
 
-    fn call(self: &Rc<Self>, callout: Callout, arrive: Arrive, note: Note) {
-        let Some(sender) = self.around.get(&callout.cluster).cloned() else { return };
+    fn call(&self, callout: Callout, engine: &Rc<Engine>) {
+        let Some(sender) = self.around.get(&callout.cluster) else { return };
+        let (mut out, mut pieces) = (Out::default(), None);
         let (more, body) = if callout.whole {
-            (None, message::whole_body(&callout.request))
+            (None, Outgoing::of(&callout.request))
         } else {
-            let (more, body) = message::pipe();
-            (Some(more), body)
+            let (more, inbox) = unbounded_channel();
+            pieces = Some(inbox);
+            (Some(more), out.pipe())
         };
-        let id = callout.id;
-        let live = Rc::downgrade(self);
+        let part = |name: &str| {
+            String::from_utf8_lossy(callout.request.headers.first(name).unwrap_or_default()).into_owned()
+        };
+        let report = Report {
+            caller: engine.caller(callout.id),
+            title: format!("{} {} {}", callout.cluster, part(":method"), part(":path")),
+            begun: Instant::now(),
+        };
+        let asked = sender.ask(&callout.request.headers, body);
+        let engine = Rc::downgrade(engine);
+        let task = Task { id: callout.id, engine, report: report.clone() };
         let task = tokio::task::spawn_local(async move {
-            let begun = Instant::now();
-            let outcome = match sender.open(&callout.request, body).await {
-                Ok(response) => {
-                    let status = response.status().as_u16().to_string();
-                    let (head, body) = response.into_parts();
-                    let head = message::response_head(&head);
-                    note(described(&callout, &status, begun));
-                    return pass_on(id, head, body, &arrive).await;
+            match pieces {
+                Some(pieces) => {
+                    // Both directions of a stream flow on their own.
+                    tokio::join!(task.hear(asked), feed(out, pieces));
                 }
-                Err(down) => down.text,
-            };
-            note(described(&callout, &outcome, begun));
-            arrive(id, Part::Failed(outcome));
-            live.upgrade().map(|live| live.under_way.borrow_mut().remove(&id));
+                None => task.hear(asked).await,
+            }
         });
-        self.under_way.borrow_mut().insert(id, UnderWay { task, more });
+        self.under_way.borrow_mut().insert(callout.id, UnderWay { task, more, report: Some(report) });
     }
 
     fn send(&self, id: u32, data: Vec<u8>, end: bool) {
@@ -114,6 +121,20 @@ impl Live {
             callout.more = None;
         }
     }
+
+    /// Nobody waits for it any more: it was cancelled, has run out of time, or is over.
+    fn cancel(&self, id: u32, engine: &Rc<Engine>) {
+        let cancelled = self.under_way.borrow_mut().remove(&id);
+        if let Some(report) = cancelled.and_then(|mut under_way| under_way.report.take()) {
+            report.tell(engine, "no answer, given up");
+        }
+    }
+
+    /// An answer has begun, or there will be none.
+    fn answered(&self, id: u32) {
+        let mut under_way = self.under_way.borrow_mut();
+        under_way.get_mut(&id).map(|under_way| under_way.report.take());
+    }
 }
 
 impl Drop for UnderWay {
@@ -122,33 +143,81 @@ impl Drop for UnderWay {
     }
 }
 
-fn described(callout: &Callout, outcome: &str, begun: Instant) -> String {
-    let part = |name: &str| {
-        String::from_utf8_lossy(callout.request.headers.first(name).unwrap_or_default()).into_owned()
-    };
-    let time = begun.elapsed().as_secs_f64() * 1000.0;
-    format!("{} {} {} -> {outcome} in {time:.1} ms", callout.cluster, part(":method"), part(":path"))
-}
-
-/// Enters the plugin with each piece of an answer, as it comes.
-async fn pass_on(id: u32, head: Message, mut body: Incoming, arrive: &Arrive) {
-    let mut over = body.is_end_stream();
-    arrive(id, Part::Headers(head.headers, over));
-    while !over {
-        let part = match body.frame().await {
-            None => Part::Data(Vec::new(), true),
-            Some(Err(_)) => Part::Reset,
-            Some(Ok(frame)) => match frame.into_data() {
-                Ok(data) => Part::Data(data.to_vec(), body.is_end_stream()),
-                Err(frame) => Part::Trailers(message::fields(&frame.into_trailers().unwrap_or_default())),
-            },
-        };
-        over = !matches!(part, Part::Data(_, false));
-        arrive(id, part);
+impl Report {
+    fn tell(&self, engine: &Rc<Engine>, outcome: &str) {
+        let time = self.begun.elapsed().as_secs_f64() * 1000.0;
+        engine.note(self.caller, format!("{} -> {outcome} in {time:.1} ms", self.title));
     }
 }
 
-/// Takes orders while the plugin runs.
+/// A callout on its way.
+struct Task {
+    id: u32,
+    engine: Weak<Engine>,
+    report: Report,
+}
+
+impl Task {
+    /// Enters the plugin with each piece of the answer, as it comes.
+    async fn hear(&self, asked: Asked) {
+        match asked.await {
+            Ok(response) => {
+                self.tell(response.status().as_str());
+                self.pass_on(response).await;
+            }
+            Err(down) => {
+                self.tell(&down.text);
+                self.arrive(Part::Failed(down.in_words_of_envoy().into()));
+            }
+        }
+    }
+
+    async fn pass_on(&self, response: Response<Incoming>) {
+        let (head, body) = response.into_parts();
+        let mut body = Inflow::new(body, head.version);
+        self.arrive(Part::Headers(message::response_head(&head), body.is_none()));
+        while let Some(pieces) = &mut body {
+            let part = match pieces.next().await {
+                Piece::Data(data, end) => Part::Data(data, end),
+                Piece::Trailers(trailers) => Part::Trailers(trailers),
+                Piece::Broken(_) => Part::Reset,
+            };
+            if !matches!(part, Part::Data(_, false)) {
+                body = None;
+            }
+            self.arrive(part);
+        }
+    }
+
+    fn tell(&self, outcome: &str) {
+        if let Some(engine) = self.engine.upgrade() {
+            engine.live().answered(self.id);
+            self.report.tell(&engine, outcome);
+        }
+    }
+
+    fn arrive(&self, part: Part) {
+        if let Some(engine) = self.engine.upgrade() {
+            engine.step(|worker| worker.arrive(self.id, part));
+        }
+    }
+}
+
+/// Sends what a plugin writes on a gRPC stream.
+async fn feed(mut out: Out, mut pieces: UnboundedReceiver<Vec<u8>>) {
+    let mut open = true;
+    while open || !out.is_clear() {
+        tokio::select! {
+            piece = pieces.recv(), if open => {
+                open = piece.is_some();
+                out.push(Passed { body: piece.into_iter().collect(), end: !open, ..Passed::default() });
+            }
+            sent = out.send() => if sent == Sent::Gone { return },
+        }
+    }
+}
+
+/// Takes orders while a plugin runs.
 struct Door {
     names: BTreeSet<String>,
     orders: Orders,
@@ -163,11 +232,7 @@ impl Door {
 
 impl Outside for Door {
     fn knows(&self, cluster: &str) -> bool {
-        let known = self.names.contains(cluster);
-        if !known {
-            self.order(Order::Unknown(cluster.to_owned()));
-        }
-        known
+        self.names.contains(cluster)
     }
 
     fn call(&mut self, callout: &Callout) -> Option<Vec<Arrival>> {

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use crate::failure::Failure;
-use proxy_wasm_kit_host::exchange::{Level, Setup};
+use proxy_wasm_kit_host::exchange::Setup;
 use proxy_wasm_kit_host::wasm::{Limits, Module};
 
 /// `NAME.wasm` or `NAME.wasm:CONFIGURATION`, and in front of it `/PREFIX=`.
@@ -68,25 +68,20 @@ impl Spec {
     }
 
     /// Reads and compiles it.
-    pub(crate) fn load(&self, log_level: Level) -> Result<Plugin, Failure> {
+    pub(crate) fn load(&self, common: &Setup) -> Result<Plugin, Failure> {
         crate::module::read(&self.module)?;
         let module = Module::load(&self.module, &Limits::default());
         let module = module.map_err(|error| Failure::File(error.to_string()))?;
         let configuration = self.configuration.as_deref().map(read_configuration).transpose()?;
-        let setup = Setup {
-            name: self.name(),
-            configuration: configuration.unwrap_or_default(),
-            log_level,
-            ..Setup::default()
-        };
-        Ok(Plugin { spec: self.clone(), module, setup })
+        let setup =
+            Setup { name: self.name(), configuration: configuration.unwrap_or_default(), ..common.clone() };
+        Ok(Plugin { module, setup })
     }
 }
 
 /// A plugin that can be started, as often as wanted.
 #[derive(Clone)]
 pub(crate) struct Plugin {
-    pub(crate) spec: Spec,
     pub(crate) module: Module,
     pub(crate) setup: Setup,
 }

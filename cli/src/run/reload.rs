@@ -1,54 +1,45 @@
-//! All workers together: they start with the same plugins, and change them together or not at all.
+//! Loads modules and configurations again when their files change.
 
-use std::cell::Cell;
 use std::path::PathBuf;
+use std::rc::Rc;
 use std::time::{Duration, Instant, SystemTime};
 
-use super::metrics::Snapshot;
+use super::engine::Rejection;
 use super::plugin::{Plugin, Spec};
-use super::server::Worker;
-use super::terminal::Terminal;
+use super::proxy::Proxy;
 use crate::failure::Failure;
-use proxy_wasm_kit_host::exchange::Level;
+use proxy_wasm_kit_host::exchange::Setup;
 
 /// How often files are looked at.
 const LOOK: Duration = Duration::from_millis(200);
 
-/// The workers, and what they serve with.
-pub(super) struct Fleet {
-    pub(super) workers: Vec<Worker>,
+/// What is served with, as the command line names it.
+#[derive(Clone)]
+pub(super) struct Sources {
     pub(super) specs: Vec<Spec>,
-    pub(super) log_level: Level,
-    pub(super) terminal: Terminal,
-    pub(super) accepted: Cell<u64>,
-    pub(super) rejected: Cell<u64>,
+    /// What all plugins have in common.
+    pub(super) setup: Setup,
 }
 
-impl Fleet {
-    /// Starts new VMs in all workers, then lets new requests go to them. On failure everything stays as it was.
-    pub(super) async fn serve_with(&self, plugins: &[Plugin]) -> Result<(), Failure> {
-        let mut outcome = Ok(());
-        for worker in &self.workers {
-            // One after the other: what one of them refuses, the others need not try.
-            if outcome.is_ok() {
-                outcome = worker.prepare(plugins.to_vec()).await.map_err(Failure::Rejected);
-            }
-        }
-        self.workers.iter().for_each(|worker| worker.commit(outcome.is_ok()));
-        outcome
-    }
-
-    /// Reads all modules and configurations. Compiling takes a while, and others wait meanwhile for nothing.
+impl Sources {
+    /// Reads all modules and configurations. Compiling takes a while, and requests are served meanwhile.
     pub(super) async fn load(&self) -> Result<Vec<Plugin>, Failure> {
-        let (specs, level) = (self.specs.clone(), self.log_level);
-        let load = move || specs.iter().map(|spec| spec.load(level)).collect();
+        let Self { specs, setup } = self.clone();
+        let load = move || specs.iter().map(|spec| spec.load(&setup)).collect();
         tokio::task::spawn_blocking(load)
             .await
             .unwrap_or_else(|error| Err(Failure::File(format!("a module could not be compiled: {error}"))))
     }
 
+    /// The failure that a rejection is.
+    pub(super) fn rejected(&self, rejection: &Rejection) -> Failure {
+        let spec = self.specs.get(rejection.plugin).or(self.specs.last());
+        let text = rejection.text();
+        Failure::Rejected(spec.map_or(text.clone(), |spec| spec.rejected(&text)))
+    }
+
     /// Serves with what the files hold whenever that is not what is known, as long as the proxy runs.
-    pub(super) async fn watch(&self, mut known: Signature) {
+    pub(super) async fn watch(&self, mut known: Signature, proxy: &Rc<Proxy>) {
         loop {
             tokio::time::sleep(LOOK).await;
             let now = self.signature();
@@ -59,27 +50,13 @@ impl Fleet {
             }
             let begun = Instant::now();
             let outcome = match self.load().await {
-                Ok(plugins) => self.serve_with(&plugins).await,
+                Ok(plugins) => proxy.engine.replace(&plugins).map_err(|rejection| self.rejected(&rejection)),
                 Err(failure) => Err(failure),
             };
             let changed = changed(&known, &now);
             known = now;
-            self.announce(&changed, begun.elapsed(), outcome);
-        }
-    }
-
-    fn announce(&self, changed: &str, took: Duration, outcome: Result<(), Failure>) {
-        match outcome {
-            Ok(()) => {
-                self.accepted.set(self.accepted.get() + 1);
-                self.terminal.print(&format!("reloaded {changed} in {:.1} s\n", took.as_secs_f64()));
-            }
-            Err(failure) => {
-                self.rejected.set(self.rejected.get() + 1);
-                let reason = failure.message().unwrap_or_default();
-                self.terminal
-                    .print(&format!("not reloaded: {reason}\n  serving with what was there before\n"));
-            }
+            proxy.statistics.borrow_mut().count_reload(outcome.is_ok());
+            proxy.terminal.print(&announcement(&changed, begun.elapsed(), outcome));
         }
     }
 
@@ -93,19 +70,20 @@ impl Fleet {
             })
             .collect()
     }
-
-    /// What all workers have measured, as Prometheus reads it.
-    pub(super) async fn metrics(&self) -> String {
-        let mut all = Snapshot::default();
-        for worker in &self.workers {
-            all.merge(worker.report().await);
-        }
-        all.render([self.accepted.get(), self.rejected.get()])
-    }
 }
 
 /// The state of all files.
 pub(super) type Signature = Vec<(PathBuf, Option<(SystemTime, u64)>)>;
+
+fn announcement(changed: &str, took: Duration, outcome: Result<(), Failure>) -> String {
+    match outcome {
+        Ok(()) => format!("reloaded {changed} in {:.1} s\n", took.as_secs_f64()),
+        Err(failure) => {
+            let reason = failure.message().unwrap_or_default();
+            format!("not reloaded: {reason}\n  serving with what was there before\n")
+        }
+    }
+}
 
 fn changed(before: &Signature, after: &Signature) -> String {
     let differing = after.iter().zip(before).filter(|(after, before)| after != before);

@@ -3,9 +3,9 @@
 use std::fmt::Write;
 use std::time::Duration;
 
-use super::message;
-use super::vm::Account;
-use proxy_wasm_kit_host::exchange::{Exchange, Headers, LogLine, Message};
+use super::engine::News;
+use proxy_wasm_kit_host::engine::{Account, Aside, Glimpse, Outcome, Visit};
+use proxy_wasm_kit_host::exchange::{Headers, LogLine};
 
 /// So much of a value is shown.
 const SHOWN: usize = 120;
@@ -17,110 +17,149 @@ const OF_THE_PROXY: [&str; 5] =
 
 /// All that is told of a request.
 pub(super) struct Story {
-    pub(super) request: Message,
-    /// None: the client got no answer.
-    pub(super) status: Option<u16>,
+    /// Method and path, as the client sent them.
+    pub(super) title: String,
     pub(super) time: Duration,
     /// How long the upstream took, if it was asked.
     pub(super) upstream: Option<Duration>,
     /// Why the upstream did not answer.
     pub(super) down: Option<String>,
-    pub(super) visits: Vec<Visit>,
+    /// What came of callouts, by the place of the plugin.
+    pub(super) notes: Vec<(usize, String)>,
+    pub(super) outcome: Outcome,
 }
 
-/// A request in one plugin.
-pub(super) struct Visit {
-    pub(super) plugin: String,
-    /// The request as the plugin got it, and as it left it.
-    pub(super) arrived: Message,
-    pub(super) went_on: Option<Message>,
-    /// The response as the plugin got it.
-    pub(super) answer: Option<Message>,
-    /// The plugin answered instead of the upstream.
-    pub(super) answered: bool,
-    pub(super) exchange: Exchange,
-    pub(super) account: Account,
+/// What a request is called.
+pub(super) fn title(request: &Headers) -> String {
+    let part = |name: &str| shown(request.first(name).unwrap_or_default());
+    format!("{} {}", part(":method"), part(":path"))
 }
 
 pub(super) fn render(story: &Story) -> String {
-    let part = |name: &str| shown(story.request.headers.first(name).unwrap_or_default());
-    let status = story.status.map_or("no answer".into(), |status| status.to_string());
-    let mut text =
-        format!("{} {} -> {status} in {}", part(":method"), part(":path"), milliseconds(story.time));
+    let status = story.outcome.status.map_or("no answer".into(), |status| status.to_string());
+    let mut text = format!("{} -> {status} in {}", story.title, milliseconds(story.time));
     if let Some(time) = story.upstream {
         let _ = write!(text, ", upstream {}", milliseconds(time));
     }
+    text += match story.outcome {
+        Outcome { reset: true, .. } => ", broken off",
+        Outcome { status: Some(_), ref details, .. } if details == GONE => ", the client went away",
+        _ => "",
+    };
     text.push('\n');
-    story.visits.iter().for_each(|visit| visit.render(&mut text));
+    for (place, visit) in story.outcome.visits.iter().enumerate() {
+        let notes = story.notes.iter().filter(|(seat, _)| *seat == place).map(|(_, note)| note.as_str());
+        render_visit(visit, &story.outcome, notes, &mut text);
+    }
+    for misuse in &story.outcome.misuse {
+        let _ = writeln!(text, "  {}", printable(misuse));
+    }
     if let Some(down) = &story.down {
         let _ = writeln!(text, "  {down}");
     }
     text
 }
 
-impl Visit {
-    fn render(&self, text: &mut String) {
-        let calls: u32 = self.account.host_calls.values().sum();
-        let _ = writeln!(
-            text,
-            "  {}: {}{}, {calls} host call{}, {} instructions",
-            self.plugin,
-            self.outcome(),
-            milliseconds(self.account.time),
-            if calls == 1 { "" } else { "s" },
-            self.account.instructions
-        );
-        let went_on = self.went_on.as_ref().into_iter();
-        let request = went_on.flat_map(|after| changes(&self.arrived, after));
-        request.for_each(|change| row(text, "request", &change));
-        let nothing = Message::default();
-        let before = self.answer.as_ref().unwrap_or(&nothing);
-        let client = self.exchange.client.as_ref().into_iter();
-        let response = client.flat_map(|after| changes(before, after)).filter(|change| self.is_told(change));
-        response.for_each(|change| row(text, "response", &change));
-        self.account.callouts.iter().for_each(|callout| row(text, "callout", &printable(callout)));
-        if calls > 0 {
-            row(text, "calls", &call_list(&self.account));
+/// What has to be said also where single requests are not shown: what plugins log, and what goes wrong.
+pub(super) fn render_quietly(story: &Story) -> String {
+    let mut text = String::new();
+    for visit in story.outcome.visits.iter().filter(|visit| !visit.account.lines.is_empty()) {
+        let _ = writeln!(text, "{}", visit.plugin);
+        visit.account.lines.iter().for_each(|line| row(&mut text, level(line), &printable(&line.message)));
+    }
+    if let Some(down) = &story.down {
+        let _ = writeln!(text, "{down}");
+    }
+    text
+}
+
+/// The details of a request whose client did not wait.
+const GONE: &str = "downstream_remote_disconnect";
+
+fn render_visit<'a>(
+    visit: &Visit,
+    outcome: &Outcome,
+    notes: impl Iterator<Item = &'a str>,
+    text: &mut String,
+) {
+    let account = &visit.account;
+    let calls: u32 = account.host_calls.values().sum();
+    let _ = writeln!(
+        text,
+        "  {}: {}{}, {calls} host call{}, {} instructions",
+        visit.plugin,
+        verdict(visit, outcome),
+        milliseconds(account.time),
+        if calls == 1 { "" } else { "s" },
+        account.instructions
+    );
+    if let [Some(before), Some(after)] = &visit.request {
+        changes(before, after).iter().for_each(|change| row(text, "request", change));
+    }
+    response_changes(visit).iter().for_each(|change| row(text, "response", change));
+    notes.for_each(|note| row(text, "callout", &printable(note)));
+    for cluster in &account.unknown_clusters {
+        let advice = "there is no such cluster; name it with --cluster";
+        row(text, "callout", &printable(&format!("{cluster}: {advice} {cluster}=URL")));
+    }
+    if calls > 0 {
+        row(text, "calls", &call_list(account));
+    }
+    account.lines.iter().for_each(|line| row(text, level(line), &printable(&line.message)));
+    warnings(visit).iter().for_each(|warning| row(text, "note", warning));
+}
+
+/// What the plugin decided, if it did.
+fn verdict(visit: &Visit, outcome: &Outcome) -> String {
+    let details = || shown(outcome.details.as_bytes());
+    match (&visit.request, outcome.status) {
+        _ if visit.answered && outcome.status.is_some() => {
+            format!("answered {} ({}), ", outcome.status.unwrap_or_default(), details())
         }
-        self.account.lines.iter().for_each(|line| row(text, level(line), &printable(&line.message)));
-        self.warnings().iter().for_each(|warning| row(text, "note", warning));
-    }
-
-    /// What the plugin decided, if it did.
-    fn outcome(&self) -> String {
-        match &self.exchange.client {
-            Some(client) if self.answered => {
-                format!("answered {} ({}), ", client.status(), shown(self.exchange.details.as_bytes()))
-            }
-            None if self.exchange.reset => "reset the stream, ".into(),
-            None if self.went_on.is_none() => "held the request until its client went away, ".into(),
-            _ => String::new(),
+        ([None, _], _) => "not reached, ".into(),
+        ([_, None], None) if outcome.details == GONE => {
+            "held the request until its client went away, ".into()
         }
+        ([_, None], None) => format!("reset the stream ({}), ", details()),
+        _ => String::new(),
     }
+}
 
-    /// Of an answer of the plugin's own, the status stands in the first line already, and the length is the proxy's.
-    fn is_told(&self, change: &str) -> bool {
-        !(self.answered && ["+ :status", "+ content-length"].iter().any(|known| change.starts_with(known)))
+/// What the plugin did to the response. Of an answer of its own all is its doing, but for the status, which stands in the
+/// first line already, and the length, which is the proxy's.
+fn response_changes(visit: &Visit) -> Vec<String> {
+    let nothing = Glimpse::default();
+    match &visit.response {
+        [_, Some(after)] if visit.answered => {
+            let own = |change: &String| {
+                !["+ :status", "+ content-length"].iter().any(|known| change.starts_with(known))
+            };
+            changes(&nothing, after).into_iter().filter(own).collect()
+        }
+        [Some(before), Some(after)] => changes(before, after),
+        _ => Vec::new(),
     }
+}
 
-    fn warnings(&self) -> Vec<String> {
-        let failure = self.exchange.vm_failure.as_ref().map(|reason| {
-            format!(
-                "its VM has failed: {}; requests are refused until the module is loaded again",
-                printable(reason)
-            )
-        });
-        let sides = [("request", self.went_on.as_ref()), ("response", self.exchange.client.as_ref())];
-        let head = self.arrived.headers.first(":method") == Some(b"HEAD");
-        let wrong = sides.into_iter().filter_map(|(side, message)| {
-            let wrong = message.is_some_and(|message| !message::length_is_right(message));
-            (wrong && !(head && side == "response")).then(|| {
-                format!("the {side}'s body and content-length differ, and Envoy sends them so; remove content-length")
-            })
-        });
-        let misuse = self.exchange.misuse.iter().map(|misuse| printable(misuse));
-        failure.into_iter().chain(wrong).chain(misuse).collect()
-    }
+fn warnings(visit: &Visit) -> Vec<String> {
+    let failure = visit.failure.as_ref().map(|reason| format!("its VM has failed: {}", printable(reason)));
+    let head =
+        visit.request.iter().flatten().any(|request| request.headers.first(":method") == Some(b"HEAD"));
+    let sides = [("request", &visit.request), ("response", &visit.response)];
+    let wrong = sides.into_iter().filter_map(|(side, passage)| {
+        let [Some(before), Some(after)] = passage else { return None };
+        let wrong = length_is_right(before) && !length_is_right(after) && !(head && side == "response");
+        wrong.then(|| {
+            format!("the {side}'s body and content-length differ, and a proxy sends them so; remove content-length")
+        })
+    });
+    failure.into_iter().chain(wrong).collect()
+}
+
+/// Whether the stated length is that of the body. A plugin that changes a body has to take the length away.
+fn length_is_right(message: &Glimpse) -> bool {
+    let stated = message.headers.first("content-length");
+    stated.is_none_or(|stated| stated == message.size.to_string().as_bytes())
 }
 
 fn row(text: &mut String, title: &str, content: &str) {
@@ -146,10 +185,10 @@ fn level(line: &LogLine) -> &'static str {
 }
 
 /// What differs between two messages: `+` added, `-` removed, `~` changed.
-fn changes(before: &Message, after: &Message) -> Vec<String> {
+fn changes(before: &Glimpse, after: &Glimpse) -> Vec<String> {
     let mut found = field_changes(&before.headers, &after.headers);
-    if before.whole_body() != after.whole_body() {
-        let (old, new) = (message::length(before), message::length(after));
+    if before.differs(after) {
+        let (old, new) = (before.size, after.size);
         found.push(if old == 0 {
             format!("+ body: {new} bytes")
         } else {
@@ -217,19 +256,34 @@ fn milliseconds(time: Duration) -> String {
     format!("{:.2} ms", time.as_secs_f64() * 1000.0)
 }
 
-/// What a plugin logs when no request is served.
-pub(super) fn render_background(plugin: &str, lines: &[LogLine]) -> String {
-    let mut text = format!("{plugin}\n");
-    lines.iter().for_each(|line| row(&mut text, level(line), &printable(&line.message)));
-    text
+/// What plugins do when no request is served.
+pub(super) fn render_news(news: &News<'_>) -> String {
+    match news {
+        News::Plugin(Aside { plugin, account }) => {
+            let mut text = format!("{plugin}\n");
+            account.lines.iter().for_each(|line| row(&mut text, level(line), &printable(&line.message)));
+            for cluster in &account.unknown_clusters {
+                let advice = "there is no such cluster; name it with --cluster";
+                row(&mut text, "callout", &printable(&format!("{cluster}: {advice} {cluster}=URL")));
+            }
+            text
+        }
+        News::Callout(text) => format!("callout {}\n", printable(text)),
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proxy_wasm_kit_host::exchange::Message;
 
     #[test]
     fn changes_are_told_by_name_and_secrets_are_not_told() {
+        let glimpse = |message: Message| {
+            let mut glimpse = Glimpse::default();
+            (glimpse.size, glimpse.headers) = (message.whole_body().len(), message.headers);
+            glimpse
+        };
         let before = Message::request("GET", "/a").header("a", "1").header("cookie", "x").header("b", "1");
         let after = Message::request("GET", "/b")
             .header("a", "2")
@@ -238,7 +292,7 @@ mod tests {
             .header("c", b"\xff\x1b[2J".as_slice())
             .header("x-request-id", "1")
             .body("hi");
-        let found = changes(&before, &after);
+        let found = changes(&glimpse(before), &glimpse(after));
         let expected = [
             "~ :path: /b",
             "~ a: 2",

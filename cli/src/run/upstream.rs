@@ -1,19 +1,23 @@
 //! Where requests go: a server that is reached by HTTP/1.1 or HTTP/2 without TLS, or the echo that is built in.
 
+use std::pin::Pin;
 use std::str::FromStr;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use super::message::{self, Outgoing, Refused};
+use super::message::{self, Outgoing};
 use hyper::body::Incoming;
 use hyper::{Response, Uri, Version};
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
-use proxy_wasm_kit_host::exchange::Message;
+use proxy_wasm_kit_host::engine::{Outage, Passed};
+use proxy_wasm_kit_host::exchange::{Headers, Message};
+use proxy_wasm_kit_host::outside::{REFUSED, TERMINATED};
 use tower_service::Service;
 
-const PATIENCE: Duration = Duration::from_secs(60);
+/// So much of a body the echo repeats.
+const ECHOED: usize = 1024 * 1024;
 const CONNECT_PATIENCE: Duration = Duration::from_secs(5);
 
 /// `echo`, `http://HOST:PORT` or `h2c://HOST:PORT`.
@@ -54,62 +58,55 @@ impl FromStr for Upstream {
     }
 }
 
-/// Speaks to one upstream, keeping connections.
+/// Speaks to one server, keeping connections.
 #[derive(Clone)]
 pub(super) struct Sender {
-    upstream: Upstream,
     client: Client<Fixed, Outgoing>,
-    body_limit: usize,
+    address: String,
+    version: Version,
 }
 
+/// A request on its way: the beginning of the answer.
+pub(super) type Asked = Pin<Box<dyn Future<Output = Result<Response<Incoming>, Down>>>>;
+
 impl Sender {
-    pub(super) fn new(upstream: Upstream, body_limit: usize) -> Self {
+    /// None for the echo.
+    pub(super) fn new(upstream: &Upstream) -> Option<Self> {
+        let Upstream::Server { address, http2 } = upstream else { return None };
         let mut http = HttpConnector::new();
         http.set_nodelay(true);
         http.set_connect_timeout(Some(CONNECT_PATIENCE));
-        let (address, http2) = match &upstream {
-            Upstream::Echo => (String::new(), false),
-            Upstream::Server { address, http2 } => (address.clone(), *http2),
-        };
         let mut builder = Client::builder(TokioExecutor::new());
-        let client = builder.pool_timer(TokioTimer::new()).http2_only(http2).build(Fixed { http, address });
-        Self { upstream, client, body_limit }
+        let builder = builder.pool_timer(TokioTimer::new()).http2_only(*http2);
+        Some(Self {
+            client: builder.build(Fixed { http, address: address.clone() }),
+            address: address.clone(),
+            version: if *http2 { Version::HTTP_2 } else { Version::HTTP_11 },
+        })
     }
 
-    /// The upstream's whole answer.
-    pub(super) async fn send(&self, request: &Message) -> Result<Message, Down> {
-        let Upstream::Server { address, .. } = &self.upstream else { return Ok(echo(request)) };
-        let answer = async {
-            let response = self.open(request, message::whole_body(request)).await?;
-            message::take_response(response, self.body_limit)
-                .await
-                .map_err(|refused| self.cut(address, refused))
-        };
-        let late =
-            || Down::new(504, format!("upstream {address} did not answer within {} s", PATIENCE.as_secs()));
-        tokio::time::timeout(PATIENCE, answer).await.unwrap_or_else(|_| Err(late()))
-    }
-
-    /// The beginning of the upstream's answer.
-    pub(super) async fn open(&self, request: &Message, body: Outgoing) -> Result<Response<Incoming>, Down> {
-        let Upstream::Server { address, http2 } = &self.upstream else {
-            return Err(Down::new(502, "the echo answers requests, not callouts; name a server".into()));
-        };
-        let version = if *http2 { Version::HTTP_2 } else { Version::HTTP_11 };
-        let request = message::give_request(request, body, address, version)
-            .map_err(|what| Down::new(502, format!("the {what} cannot be sent to upstream {address}")))?;
-        self.client.request(request).await.map_err(|error| unreachable(address, &error))
-    }
-
-    fn cut(&self, address: &str, refused: Refused) -> Down {
-        let limit = self.body_limit;
-        let text = match refused {
-            Refused::TooLarge => {
-                format!("upstream {address} answered with more than {limit} bytes; raise --max-body")
+    /// Sends a request.
+    pub(super) fn ask(&self, headers: &Headers, body: Outgoing) -> Asked {
+        let address = self.address.clone();
+        match message::give_request(headers, body, &address, self.version) {
+            Ok(request) => {
+                let answer = self.client.request(request);
+                Box::pin(async move { answer.await.map_err(|error| Down::of(&address, &error)) })
             }
-            Refused::Broken(reason) => format!("upstream {address} broke off its answer: {reason}"),
-        };
-        Down::new(502, text)
+            Err(what) => Box::pin(std::future::ready(Err(Down::unsendable(&address, &what)))),
+        }
+    }
+
+    /// What is said when there was no answer for that long.
+    pub(super) fn late(&self, patience: Duration) -> Down {
+        let text = format!("upstream {} did not answer within {} s", self.address, patience.as_secs());
+        Down { outage: Outage::Late, text }
+    }
+
+    /// What is said when the answer is not whole.
+    pub(super) fn cut(&self, reason: &str) -> Down {
+        let text = format!("upstream {} broke off its answer: {reason}", self.address);
+        Down { outage: Outage::Broken, text }
     }
 }
 
@@ -138,50 +135,89 @@ impl Service<Uri> for Fixed {
 /// Why there is no answer.
 #[derive(Debug)]
 pub(super) struct Down {
-    pub(super) status: u16,
+    pub(super) outage: Outage,
+    /// What is said on the terminal.
     pub(super) text: String,
 }
 
 impl Down {
-    fn new(status: u16, text: String) -> Self {
-        Self { status, text }
+    fn of(address: &str, error: &hyper_util::client::legacy::Error) -> Self {
+        let mut cause: &dyn std::error::Error = error;
+        while let Some(deeper) = cause.source() {
+            cause = deeper;
+        }
+        let (outage, what) = match error.is_connect() {
+            true => (Outage::Refused, "cannot be reached"),
+            false => (Outage::Broken, "did not answer"),
+        };
+        Self { outage, text: format!("upstream {address} {what}: {cause}; is it running?") }
     }
 
-    /// What the client gets instead.
-    pub(super) fn response(&self) -> Message {
-        let body = format!("{}\n", self.text);
-        Message::response(self.status)
+    /// Why a callout has failed, as a plugin gets to know it.
+    pub(super) fn in_words_of_envoy(&self) -> &'static str {
+        match self.outage {
+            Outage::Refused => REFUSED,
+            Outage::Broken | Outage::Late => TERMINATED,
+        }
+    }
+
+    fn unsendable(address: &str, what: &str) -> Self {
+        let text = format!("the {what} cannot be sent to upstream {address}");
+        Self { outage: Outage::Broken, text }
+    }
+}
+
+/// The upstream that is built in: it answers with the request, when that is whole.
+#[derive(Default)]
+pub(super) struct Echo {
+    request: Headers,
+    body: Vec<u8>,
+    size: usize,
+    trailers: Headers,
+}
+
+impl Echo {
+    /// Takes what arrives. Returns the answer when the request is whole.
+    pub(super) fn take(&mut self, passed: Passed) -> Option<Message> {
+        if let Some(headers) = passed.headers {
+            self.request = headers;
+        }
+        for piece in passed.body {
+            self.size += piece.len();
+            let room = ECHOED.saturating_sub(self.body.len()).min(piece.len());
+            self.body.extend(piece.get(..room).unwrap_or_default());
+        }
+        self.trailers.0.extend(passed.trailers.unwrap_or_default().0);
+        passed.end.then(|| self.answer())
+    }
+
+    /// The request as it arrived, as text.
+    fn answer(&self) -> Message {
+        let part = |name: &str| self.request.first(name).unwrap_or_default();
+        let first = [part(":method"), b" ", part(":path"), b" HTTP/1.1\nhost: ", part(":authority"), b"\n"];
+        let mut text = b"The upstream saw:\n".to_vec();
+        text.extend(first.concat());
+        text.extend(lines(&self.request));
+        if self.size > 0 {
+            text.extend([b"\n", self.body.as_slice(), b"\n"].concat());
+        }
+        if self.size > self.body.len() {
+            text.extend(format!("... ({} bytes in all)\n", self.size).into_bytes());
+        }
+        if !self.trailers.0.is_empty() {
+            text.push(b'\n');
+            text.extend(lines(&self.trailers));
+        }
+        let answer = Message::response(200)
             .header("content-type", "text/plain; charset=utf-8")
-            .header("content-length", body.len().to_string())
-            .body(body)
+            .header("content-length", text.len().to_string());
+        if part(":method") == b"HEAD" { answer } else { answer.body(text) }
     }
 }
 
-fn unreachable(address: &str, error: &hyper_util::client::legacy::Error) -> Down {
-    let mut cause: &dyn std::error::Error = error;
-    while let Some(deeper) = cause.source() {
-        cause = deeper;
-    }
-    let what = if error.is_connect() { "cannot be reached" } else { "did not answer" };
-    Down::new(502, format!("upstream {address} {what}: {cause}; is it running?"))
-}
-
-/// The request as it arrived, as text.
-fn echo(request: &Message) -> Message {
-    let part = |name: &str| request.headers.first(name).unwrap_or_default();
-    let mut text = b"The upstream saw:\n".to_vec();
-    text.extend(
-        [part(":method"), b" ", part(":path"), b" HTTP/1.1\nhost: ", part(":authority"), b"\n"].concat(),
-    );
-    let fields = request.headers.0.iter().filter(|(name, _)| !name.starts_with(b":"));
-    fields.for_each(|(name, value)| text.extend([name, &b": "[..], value, b"\n"].concat()));
-    if !request.body.is_empty() {
-        text.extend([b"\n", request.whole_body().as_slice(), b"\n"].concat());
-    }
-    Message::response(200)
-        .header("content-type", "text/plain; charset=utf-8")
-        .header("content-length", text.len().to_string())
-        .body(text)
+fn lines(fields: &Headers) -> Vec<u8> {
+    let fields = fields.0.iter().filter(|(name, _)| !name.starts_with(b":"));
+    fields.flat_map(|(name, value)| [name, &b": "[..], value, b"\n"].concat()).collect()
 }
 
 #[cfg(test)]

@@ -23,12 +23,13 @@ pub(crate) const CONFIGURED: &str = r#"(module
         global.get $free
         (global.set $free (i32.add (global.get $free) (local.get 0))))
     (func (export "proxy_on_configure") (param i32 i32) (result i32)
-        (drop (call $buffer (i32.const 7) (i32.const 0) (local.get 1) (i32.const 0) (i32.const 4)))
-        (if (i32.and (i32.ne (i32.load (i32.const 4)) (i32.const 0))
-                     (i32.eq (i32.load8_u (i32.load (i32.const 0))) (i32.const 98)))
+        (drop (call $buffer (i32.const 7) (i32.const 0) (local.get 1) (i32.const 8) (i32.const 12)))
+        (if (i32.and (i32.ne (i32.load (i32.const 12)) (i32.const 0))
+                     (i32.eq (i32.load8_u (i32.load (i32.const 8))) (i32.const 98)))
             (then
                 (drop (call $log (i32.const 4) (i32.const 32) (i32.const 42)))
                 (return (i32.const 0))))
+        (i64.store (i32.const 0) (i64.load (i32.const 8)))
         (i32.const 1))
     (func (export "proxy_on_request_headers") (param i32 i32 i32) (result i32)
         (drop (call $add (i32.const 0) (i32.const 16) (i32.const 8) (i32.load (i32.const 0)) (i32.load (i32.const 4))))

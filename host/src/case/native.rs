@@ -70,7 +70,7 @@ pub(super) fn seen<G: Guest + 'static>(
 fn measured(metric: &Metric) -> Measured {
     match metric {
         Metric::Counter(value) | Metric::Gauge(value) => Measured::Number(*value),
-        Metric::Histogram(samples) => Measured::Samples(samples.len() as u64),
+        Metric::Histogram(histogram) => Measured::Samples(histogram.count),
     }
 }
 

@@ -12,6 +12,7 @@ use super::value::Value;
 use super::vm::Vm;
 use crate::exchange::{Direction, Headers, Protocol};
 use std::collections::BTreeSet;
+use std::net::SocketAddr;
 
 /// The addresses of an exchange: nothing is listening there.
 const CLIENT: (&str, i64) = ("127.0.0.1:40000", 40_000);
@@ -37,18 +38,19 @@ impl Vm {
             _ => {}
         }
         let now = self.now();
-        let protocol = match self.setup.protocol {
+        let spoken = self.setup.protocol;
+        let stream = self.stream()?;
+        let protocol = match stream.link.map_or(spoken, |link| link.protocol) {
             Protocol::Http1 => "HTTP/1.1",
             Protocol::Http2 => "HTTP/2",
         };
-        let stream = self.stream()?;
         Some(match name {
             b"request" => request(stream, now, protocol),
             b"response" => response(stream),
-            b"connection" => connection(),
-            b"connection_id" => Value::Uint(1),
-            b"source" => peer(CLIENT),
-            b"destination" => peer(LISTENER),
+            b"connection" => connection(stream),
+            b"connection_id" => Value::Uint(connection_number(stream)),
+            b"source" => stream.link.map_or_else(|| peer(CLIENT), |link| real_peer(link.client)),
+            b"destination" => stream.link.map_or_else(|| peer(LISTENER), |link| real_peer(link.listener)),
             b"upstream" => upstream(stream),
             b"metadata" => Value::Message(Vec::new(), vec![("filter_metadata", Value::Map(Vec::new()))]),
             b"filter_state" => filter_state(stream),
@@ -155,9 +157,13 @@ fn upstream(stream: &Stream) -> Value {
     ])
 }
 
-fn connection() -> Value {
+fn connection_number(stream: &Stream) -> u64 {
+    stream.link.map_or(1, |link| link.number)
+}
+
+fn connection(stream: &Stream) -> Value {
     Value::lookup([
-        ("id", Some(Value::Uint(1))),
+        ("id", Some(Value::Uint(connection_number(stream)))),
         ("mtls", Some(Value::Bool(false))),
         ("requested_server_name", Some(Value::text(""))),
     ])
@@ -165,6 +171,10 @@ fn connection() -> Value {
 
 fn peer((address, port): (&str, i64)) -> Value {
     Value::lookup([("address", Some(Value::text(address))), ("port", Some(Value::Int(port)))])
+}
+
+fn real_peer(address: SocketAddr) -> Value {
+    peer((&address.to_string(), address.port().into()))
 }
 
 /// The root context knows the node only. `way` tells of a stream whether it has met an upstream host, which has no metadata

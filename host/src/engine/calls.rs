@@ -43,6 +43,8 @@ pub(super) struct Calls {
 pub(super) struct Open {
     /// The root context that owns it, whoever has made it.
     pub(super) root: u32,
+    /// The stream, and the place in it, of whoever has made it.
+    pub(super) stream: Option<(u32, usize)>,
     /// The VM, and the id that its guest was given.
     pub(super) vm: usize,
     pub(super) id: u32,
@@ -95,7 +97,7 @@ impl Vm {
     /// `proxy_http_call` (row 34). The call belongs to the root, whoever makes it.
     pub fn http_call(&mut self, cluster: &[u8], request: Message, timeout: u32) -> Result<u32, Status> {
         let cluster = String::from_utf8_lossy(cluster).into_owned();
-        if i32::try_from(timeout).is_err() || !self.outside.knows(&cluster) {
+        if i32::try_from(timeout).is_err() || !self.knows(&cluster) {
             return Err(Status::BAD_ARGUMENT);
         }
         let mut request = outgoing(request).ok_or(Status::BAD_ARGUMENT)?;
@@ -109,6 +111,15 @@ impl Vm {
         // Without any host the call is over before it began, and nobody is called back (row 35).
         self.call_out(callout, id, State::Http(Message::default())).ok_or(Status::INTERNAL_FAILURE)?;
         Ok(id)
+    }
+
+    /// Whether there is a cluster of this name; a watcher is told of one that is not there.
+    pub(super) fn knows(&mut self, cluster: &str) -> bool {
+        let known = self.outside.knows(cluster);
+        if !known {
+            self.note_unknown(cluster);
+        }
+        known
     }
 
     /// `proxy_get_status`: of the last callout that failed, or of gRPC that ended; the text only inside its callback.
@@ -146,7 +157,8 @@ impl Vm {
         mark(&mut callout);
         let arrivals = self.outside.call(&callout)?;
         let (root, vm) = (self.plugin().root, self.plugin().vm);
-        self.calls.open.insert(callout.id, Open { root, vm, id, state });
+        let stream = self.place(self.context()).or(self.behalf);
+        self.calls.open.insert(callout.id, Open { root, stream, vm, id, state });
         if let Some(timeout) = callout.timeout {
             self.agenda.enter(timeout, Event::Expire(callout.id));
         }
@@ -180,6 +192,18 @@ impl Vm {
 impl<G: Guest> Worker<G> {
     /// A part of the answer to a callout arrives. What nobody waits for is dropped.
     pub fn arrive(&mut self, call: u32, part: Part) {
+        self.on_behalf(call, |worker| worker.take_part(call, part));
+    }
+
+    /// Whatever a root context hears of a callout, it hears on behalf of the stream that has made it.
+    fn on_behalf(&mut self, call: u32, run: impl FnOnce(&mut Self)) {
+        let caller = self.vm.borrow().calls.open.get(&call).and_then(|open| open.stream);
+        self.vm.borrow_mut().behalf = caller;
+        run(self);
+        self.vm.borrow_mut().behalf = None;
+    }
+
+    fn take_part(&mut self, call: u32, part: Part) {
         let progress = match self.vm.borrow_mut().calls.open.get_mut(&call).map(|open| &mut open.state) {
             None => return,
             Some(State::Http(response)) => Some(take(response, part.clone())),
@@ -195,6 +219,10 @@ impl<G: Guest> Worker<G> {
 
     /// A callout has taken too long: the proxy answers 504 itself, unless a response has already begun.
     pub(super) fn expire(&mut self, call: u32) {
+        self.on_behalf(call, |worker| worker.run_out(call));
+    }
+
+    fn run_out(&mut self, call: u32) {
         let text = "upstream request timeout";
         let begun = match self.vm.borrow_mut().calls.open.get_mut(&call).map(|open| &mut open.state) {
             None => return,

@@ -45,7 +45,10 @@ impl<G: Guest> Worker<G> {
 
     fn headers_from(&mut self, id: u32, side: Side, mut place: Place, end_of_stream: bool) {
         while let Place::At(seat) = place {
-            self.at(id, seat, |stream| stream.gate(side).ended = end_of_stream);
+            self.at(id, seat, |stream| {
+                stream.gate(side).ended = end_of_stream;
+                stream.see_headers(side, place);
+            });
             let verdict =
                 self.calling(id, side, |worker| worker.filter_headers(id, seat, side, end_of_stream));
             if !self.goes_on(id, side) {
@@ -60,6 +63,7 @@ impl<G: Guest> Worker<G> {
             }
             place = self.after(id, side, seat);
         }
+        self.with(id, |stream| stream.see_headers(side, place));
         self.leave_headers(id, side, end_of_stream);
     }
 
@@ -73,7 +77,10 @@ impl<G: Guest> Worker<G> {
                 Iteration::StopAllAndWatermark => return self.hold(id, side, false),
                 Iteration::Continue | Iteration::Stop => {}
             }
-            self.at(id, seat, |stream| stream.gate(side).ended = end_of_stream);
+            self.at(id, seat, |stream| {
+                stream.gate(side).ended = end_of_stream;
+                stream.see_piece(side, place);
+            });
             let verdict = self.calling(id, side, |worker| worker.filter_data(id, seat, side, end_of_stream));
             if !self.goes_on(id, side) {
                 return self.send_prepared(id);
@@ -87,7 +94,10 @@ impl<G: Guest> Worker<G> {
             };
         }
         if place == Place::End {
-            self.with(id, |stream| stream.pass_piece(side, end_of_stream));
+            self.with(id, |stream| {
+                stream.see_piece(side, place);
+                stream.pass_piece(side, end_of_stream);
+            });
         }
         if let Some(seat) = made_at
             && self.iteration(id, seat, side) == Iteration::Continue
@@ -102,7 +112,10 @@ impl<G: Guest> Worker<G> {
             if self.iteration(id, seat, side).stops_all() {
                 return;
             }
-            self.at(id, seat, |stream| stream.gate(side).ended = true);
+            self.at(id, seat, |stream| {
+                stream.gate(side).ended = true;
+                stream.see_trailers(side, place);
+            });
             let goes_on = self.calling(id, side, |worker| worker.filter_trailers(id, seat, side));
             if !self.goes_on(id, side) {
                 return self.send_prepared(id);
@@ -114,7 +127,10 @@ impl<G: Guest> Worker<G> {
                 _ => return,
             }
         }
-        self.with(id, |stream| stream.pass_trailers(side));
+        self.with(id, |stream| {
+            stream.see_trailers(side, place);
+            stream.pass_trailers(side);
+        });
     }
 
     /// Lets a direction that a plugin has stopped go on, with all that was held back.
@@ -339,7 +355,7 @@ impl Stream {
         self.finish(side, true);
     }
 
-    fn destination(&mut self, side: Side) -> Option<&mut Message> {
+    pub(super) fn destination(&mut self, side: Side) -> Option<&mut Message> {
         match side {
             Side::Request => self.upstream.as_mut(),
             Side::Response => self.client.as_mut(),

@@ -2,7 +2,7 @@
 
 use super::guest::{Call, Guest, Side};
 use super::reply::LocalReply;
-use super::stream::Iteration;
+use super::stream::{Iteration, Stream};
 use super::worker::Worker;
 
 /// What a body callback wants done with the piece it saw.
@@ -166,6 +166,7 @@ impl<G: Guest> Worker<G> {
         }
         let again = self.at(id, seat, |stream| std::mem::replace(&mut stream.seat().failed, true));
         if again == Some(false) {
+            self.at(id, seat, Stream::see_answer);
             let details = "wasm_fail_stream".to_owned();
             let reply = LocalReply { status: 503, details, grpc_status: Some(14), ..LocalReply::default() };
             self.local_reply(id, reply);

@@ -109,12 +109,10 @@ impl Vm {
         })
     }
 
-    fn grpc_callout(&self, call: GrpcCall<'_>) -> Result<Callout, Status> {
+    fn grpc_callout(&mut self, call: GrpcCall<'_>) -> Result<Callout, Status> {
         let cluster = match cluster_of_service(call.upstream) {
             Some(cluster) => cluster,
-            None => {
-                Some(call.upstream.to_vec()).filter(|name| self.outside.knows(&String::from_utf8_lossy(name)))
-            }
+            None => Some(call.upstream.to_vec()).filter(|name| self.knows(&String::from_utf8_lossy(name))),
         };
         let cluster = String::from_utf8_lossy(&cluster.ok_or(Status::PARSE_FAILURE)?).into_owned();
         let path = [b"/", call.service, b"/", call.method].concat();
@@ -134,7 +132,7 @@ impl Vm {
     /// What fails on the spot is called back for an id that the plugin was never given (row 38).
     fn grpc_begin(&mut self, callout: Callout, kind: Kind) -> Result<u32, Status> {
         let id = self.next_id(kind);
-        let known = self.outside.knows(&callout.cluster);
+        let known = self.knows(&callout.cluster);
         let open = Grpc { stream: kind == Kind::GrpcStream, ..Grpc::default() };
         let begun = if known { self.call_out(callout, id, State::Grpc(open)) } else { None };
         if begun.is_none() {

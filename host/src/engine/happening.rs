@@ -63,6 +63,13 @@ impl<G: Guest> Worker<G> {
         self.vm.borrow_mut().agenda.pass(until);
     }
 
+    /// [`Worker::pass`] for who has no time to wait for plugins that always find something more to do at once.
+    pub fn catch_up(&mut self, time: Duration) {
+        let until = self.passed().saturating_add(time);
+        let _ = (0..MOST_AT_ONCE).take_while(|_| self.happen(until)).count();
+        self.vm.borrow_mut().agenda.pass(until);
+    }
+
     /// When something happens by itself, counted from now; none if nothing will.
     pub fn next_due(&self) -> Option<Duration> {
         let vm = self.vm.borrow();

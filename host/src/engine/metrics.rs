@@ -11,8 +11,42 @@ pub enum Metric {
     Counter(u64),
     /// A number that is set, raised and lowered.
     Gauge(u64),
-    /// Everything recorded, in order.
-    Histogram(Vec<u64>),
+    /// Numbers that were recorded.
+    Histogram(Histogram),
+}
+
+/// What was recorded, as Envoy tells it to Prometheus: how many, their sum, and how many are not above each bound.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Histogram {
+    /// How many.
+    pub count: u64,
+    /// All together.
+    pub sum: u64,
+    /// By [`Histogram::BOUNDS`].
+    pub buckets: [u64; Histogram::BOUNDS.len()],
+}
+
+impl Histogram {
+    /// Envoy's own buckets.
+    pub const BOUNDS: [f64; 19] = [
+        0.5, 1.0, 5.0, 10.0, 25.0, 50.0, 100.0, 250.0, 500.0, 1e3, 2.5e3, 5e3, 1e4, 3e4, 6e4, 3e5, 6e5,
+        1.8e6, 3.6e6,
+    ];
+
+    fn record(&mut self, value: u64) {
+        self.count += 1;
+        self.sum = self.sum.wrapping_add(value);
+        let reached = self.buckets.iter_mut().zip(Self::BOUNDS).filter(|(_, bound)| value as f64 <= *bound);
+        reached.for_each(|(count, _)| *count += 1);
+    }
+}
+
+impl FromIterator<u64> for Histogram {
+    fn from_iter<T: IntoIterator<Item = u64>>(values: T) -> Self {
+        let mut histogram = Self::default();
+        values.into_iter().for_each(|value| histogram.record(value));
+        histogram
+    }
 }
 
 /// The statistics of a VM, and the ids under which its plugin knows them.
@@ -29,7 +63,7 @@ impl Metrics {
     const ID_STEP: u32 = 4;
 
     fn define(&mut self, kind: u32, name: String) -> Option<u32> {
-        let empty = [Metric::Counter(0), Metric::Gauge(0), Metric::Histogram(Vec::new())];
+        let empty = [Metric::Counter(0), Metric::Gauge(0), Metric::Histogram(Histogram::default())];
         let index = usize::try_from(kind).ok()?;
         let position = self.position(&name, empty.get(index)?);
         let defined = self.defined.get_mut(index)?;
@@ -87,7 +121,7 @@ impl Vm {
         match self.metrics.get(id).ok_or(Status::NOT_FOUND)? {
             Metric::Counter(total) => *total = total.wrapping_add(value),
             Metric::Gauge(current) => *current = value,
-            Metric::Histogram(values) => values.push(value),
+            Metric::Histogram(histogram) => histogram.record(value),
         }
         Ok(())
     }

@@ -49,15 +49,28 @@ impl Vm {
         let tcp = self.is_tcp();
         if let Some((id, _)) = self.place(self.context()).filter(|_| !tcp) {
             self.deferred.push_back(Deferred::Reply(id, reply));
+            self.stream().map(Stream::see_answer);
         }
         Ok(())
+    }
+}
+
+impl Vm {
+    fn next_deferred(&mut self) -> Option<Deferred> {
+        let next = self.deferred.pop_front()?;
+        if let Deferred::Reply(id, _) | Deferred::Resume(id, ..) | Deferred::Reset(id) = next
+            && self.watched.is_some()
+        {
+            self.moved.push(id);
+        }
+        Some(next)
     }
 }
 
 impl<G: Guest> Worker<G> {
     pub(super) fn run_deferred(&mut self) {
         loop {
-            let next = self.vm.borrow_mut().deferred.pop_front();
+            let next = self.vm.borrow_mut().next_deferred();
             match next {
                 Some(Deferred::Reply(id, reply)) => self.local_reply(id, reply),
                 Some(Deferred::Resume(id, seat, side)) => self.resume(id, seat, side),

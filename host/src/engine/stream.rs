@@ -2,8 +2,10 @@
 
 use super::foreign::Held;
 use super::guest::Side;
+use super::live::Link;
 use super::reply::LocalReply;
 use super::tcp::Tcp;
+use super::watch::Watch;
 use crate::exchange::{Headers, Message};
 use std::collections::BTreeMap;
 
@@ -50,6 +52,10 @@ pub(super) struct Stream {
     pub(super) start_time: u64,
     /// Of a TCP connection.
     pub(super) tcp: Option<Tcp>,
+    /// The client's connection, where there is a real one.
+    pub(super) link: Option<Link>,
+    /// What the plugins do to it, where somebody watches.
+    pub(super) watch: Option<Box<Watch>>,
 }
 
 /// A plugin's part in a stream.
@@ -104,6 +110,8 @@ pub(super) struct Half {
     pub(super) aborted: bool,
     /// Bytes of body: those that have arrived, of a request; those that have left, of a response.
     pub(super) bytes: usize,
+    /// The headers that have left the plugins were taken on their way.
+    pub(super) taken: bool,
 }
 
 /// What the plugin can reach of one direction.
@@ -153,8 +161,8 @@ impl Seat {
 
 impl Stream {
     /// A stream with these plugins.
-    pub(super) fn new(seats: Vec<Seat>, start_time: u64) -> Self {
-        Self { seats, start_time, ..Self::default() }
+    pub(super) fn new(seats: Vec<Seat>, start_time: u64, watch: Option<Box<Watch>>) -> Self {
+        Self { seats, start_time, watch, ..Self::default() }
     }
 
     /// The stream as the plugin in this seat sees it.
@@ -166,6 +174,11 @@ impl Stream {
     /// The seat from which the stream is looked at.
     pub(super) fn seat(&mut self) -> &mut Seat {
         &mut self.seats[self.looking]
+    }
+
+    /// The number of that seat.
+    pub(super) fn seat_number(&self) -> usize {
+        self.looking
     }
 
     /// How a direction stands at the seat from which the stream is looked at.

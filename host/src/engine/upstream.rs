@@ -6,6 +6,7 @@
 
 use super::calls::failure_text;
 use super::guest::{Guest, Side};
+use super::live::Outage;
 use super::reply::LocalReply;
 use super::worker::Worker;
 use crate::exchange::Message;
@@ -14,6 +15,7 @@ use crate::outside::{Answer, Fault, TERMINATED};
 /// Response flags of Envoy.
 mod flag {
     pub(super) const NO_HOST: i64 = 1 << 1;
+    pub(super) const TIMEOUT: i64 = 1 << 2;
     pub(super) const REFUSED: i64 = 1 << 5;
     pub(super) const TERMINATED: i64 = 1 << 6;
     pub(super) const PROTOCOL_ERROR: i64 = 1 << 23;
@@ -67,10 +69,29 @@ impl<G: Guest> Worker<G> {
     fn answer_in_part(&mut self, id: u32, answer: &Answer) {
         self.via_upstream(id);
         self.send_part(id, Side::Response, answer.cut_off());
+        self.broken_off(id);
+    }
+
+    /// The rest of an answer is missing.
+    fn broken_off(&mut self, id: u32) {
         if self.with(id, |stream| stream.over()) == Some(false) {
             self.with(id, |stream| stream.flags |= flag::PROTOCOL_ERROR);
             let details = "upstream_reset_after_response_started{protocol_error}";
             self.local_reply(id, reply(502, details, failure_text("protocol error")));
+        }
+    }
+
+    /// There is no answer of a real upstream, or its rest is missing.
+    pub fn upstream_fails(&mut self, id: u32, outage: Outage) {
+        match (outage, self.with(id, |stream| (stream.over(), stream.response.headers.is_some()))) {
+            (_, None | Some((true, _))) => {}
+            (_, Some((false, true))) => self.broken_off(id),
+            (Outage::Refused, _) => self.unreachable(id, Fault::Refuse),
+            (Outage::Broken, _) => self.unreachable(id, Fault::Disconnect),
+            (Outage::Late, _) => {
+                self.with(id, |stream| stream.flags |= flag::TIMEOUT);
+                self.local_reply(id, reply(504, "response_timeout", "upstream request timeout".into()));
+            }
         }
     }
 

@@ -10,6 +10,7 @@ use super::shared_data::SharedData;
 use super::shared_queue::Queues;
 use super::status::Status;
 use super::stream::Stream;
+use super::watch::{Aside, Detail};
 use crate::exchange::{LogLine, Message, Random, Setup};
 use crate::outside::{Outside, Scripted};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -76,8 +77,8 @@ pub struct Vm {
     pub(super) deferred: VecDeque<Deferred>,
     /// A local reply was asked for: the callback's own action does not count (row 13).
     pub(super) stop_iteration: bool,
-    pub(super) host_calls: BTreeMap<String, u32>,
-    pub(super) callbacks: BTreeMap<String, u32>,
+    pub(super) host_calls: BTreeMap<&'static str, u32>,
+    pub(super) callbacks: BTreeMap<&'static str, u32>,
     pub(super) configuring: bool,
     /// What will happen, and how late it is.
     pub(super) agenda: Agenda,
@@ -89,6 +90,14 @@ pub struct Vm {
     pub(super) current: Option<u32>,
     pub(super) effective: Option<u32>,
     pub(super) foreign: Foreign,
+    /// How much is kept of what plugins do to single streams.
+    pub(super) watched: Option<Detail>,
+    /// What they did for none.
+    pub(super) aside: Vec<Aside>,
+    /// The stream, and the place in it, on whose behalf a root context is entered.
+    pub(super) behalf: Option<(u32, usize)>,
+    /// Streams that a plugin has resumed, answered or reset, where that is asked for.
+    pub(super) moved: Vec<u32>,
     /// The VM whose guest runs; between two entries the one that ran last.
     running: usize,
     last_context: u32,
@@ -195,6 +204,10 @@ impl Vm {
             current: None,
             effective: None,
             foreign: Foreign::default(),
+            watched: None,
+            aside: Vec::new(),
+            behalf: None,
+            moved: Vec::new(),
             running: 0,
             last_context: 0,
         }
@@ -213,8 +226,8 @@ impl Vm {
     /// Notes a call of the host function `name`. Back ends call this first in each of them.
     ///
     /// While the module initialises, only `proxy_log` may be called (row 2); anything else kills the VM.
-    pub fn count_host_call(&mut self, name: &str) -> Result<(), Status> {
-        *self.host_calls.entry(name.to_owned()).or_default() += 1;
+    pub fn count_host_call(&mut self, name: &'static str) -> Result<(), Status> {
+        *self.host_calls.entry(name).or_default() += 1;
         if !self.sandbox().initialised && name.starts_with("proxy_") && name != "proxy_log" {
             self.fail(format!("restricted_callback: {name} while the module initialises"));
             return Err(Status::INTERNAL_FAILURE);
@@ -262,8 +275,8 @@ impl Vm {
     }
 
     /// Host calls since the start or the beginning of the last exchange, by name.
-    pub fn host_calls(&self) -> &BTreeMap<String, u32> {
-        &self.host_calls
+    pub fn host_calls(&self) -> BTreeMap<String, u32> {
+        named(&self.host_calls)
     }
 
     /// Takes what has reached other clusters since this was last asked, by cluster and in order.
@@ -323,6 +336,9 @@ impl Vm {
 
     /// The root contexts of retired plugins in which no stream is open; each is named once.
     pub(super) fn take_ending(&mut self) -> Vec<u32> {
+        if self.plugins.iter().all(|plugin| plugin.ended || !plugin.retired) {
+            return Vec::new();
+        }
         let streams = self.contexts.values().filter(|context| context.stream.is_some());
         let used: BTreeSet<usize> = streams.map(|context| context.plugin).collect();
         let plugins = self.plugins.iter_mut().enumerate();
@@ -371,14 +387,19 @@ impl Vm {
         plugin: usize,
         place: impl FnOnce(u32) -> Option<(u32, usize)>,
     ) -> u32 {
-        self.last_context += 1;
-        let id = self.last_context;
+        let id = self.next_context();
         let sandbox = &mut self.sandboxes[self.plugins[plugin].vm];
         sandbox.last_context += 1;
         let local = sandbox.last_context;
         sandbox.contexts.insert(local, id);
         self.contexts.insert(id, Context { plugin, local, stream: place(id) });
         id
+    }
+
+    /// A number that no context or stream has.
+    pub(super) fn next_context(&mut self) -> u32 {
+        self.last_context += 1;
+        self.last_context
     }
 
     pub(super) fn forget_context(&mut self, id: u32) {
@@ -402,7 +423,7 @@ impl Vm {
 
     /// The VM of this context runs from now on. Returns its index, and the callback as its guest has to be told.
     pub(super) fn enter(&mut self, call: &Call) -> (usize, Call) {
-        *self.callbacks.entry(call.name().to_owned()).or_default() += 1;
+        *self.callbacks.entry(call.name()).or_default() += 1;
         self.running = self.vm_of(call.context());
         self.current = Some(call.context());
         self.effective = None;
@@ -418,4 +439,9 @@ impl Vm {
     fn sandbox(&mut self) -> &mut Sandbox {
         &mut self.sandboxes[self.running]
     }
+}
+
+/// Counts as they are reported.
+pub(super) fn named(counts: &BTreeMap<&'static str, u32>) -> BTreeMap<String, u32> {
+    counts.iter().map(|(name, count)| ((*name).to_owned(), *count)).collect()
 }

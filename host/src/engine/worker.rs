@@ -5,7 +5,7 @@ use super::guest::{Call, Guest, Side, Trap};
 use super::maps::MapType;
 use super::process::Plan;
 use super::stream::{Seat, Stream};
-use super::vm::Shared;
+use super::vm::{Shared, named};
 use crate::exchange::{Exchange, Headers, LogLine, Message, Protocol, Setup};
 use std::fmt;
 
@@ -89,11 +89,16 @@ impl<G: Guest> Worker<G> {
     pub(super) fn call(&mut self, call: &Call) -> Result<u32, Trap> {
         let (index, told) = self.vm.borrow_mut().enter(call);
         let guest = self.guests.get_mut(index).and_then(Option::as_mut);
+        let meter = self.vm.borrow().meter(guest.as_deref());
         let result = guest.map_or_else(|| Err(Trap("the VM has ended".into())), |guest| guest.call(&told));
         let mut vm = self.vm.borrow_mut();
         vm.leave();
         if let Err(trap) = &result {
             vm.fail(trap.0.clone());
+        }
+        if let Some(meter) = meter {
+            let guest = self.guests.get(index).and_then(Option::as_ref);
+            vm.charge(call.context(), meter, guest);
         }
         match &vm.sandboxes[index].failure {
             Some(reason) => Err(Trap(reason.clone())),
@@ -140,7 +145,14 @@ impl<G: Guest> Worker<G> {
 
     /// A new stream, with a context in each plugin of a worker.
     pub(super) fn open(&mut self) -> u32 {
-        let chain = self.next_chain();
+        self.open_through(|_| true)
+    }
+
+    /// A new stream through those plugins that are picked by their places in the chain.
+    pub(super) fn open_through(&mut self, serving: impl Fn(usize) -> bool) -> u32 {
+        let mut chain = self.next_chain();
+        let mut place = 0..;
+        chain.retain(|_| place.next().is_some_and(&serving));
         let mut vm = self.vm.borrow_mut();
         let (mut seats, mut stream) = (Vec::new(), None);
         for (seat, plugin) in chain.into_iter().enumerate() {
@@ -149,9 +161,10 @@ impl<G: Guest> Worker<G> {
             let skipped = vm.failure_of(context).is_some() && vm.plugins[plugin].setup.skips_failed();
             seats.push(Seat { context, plugin, plugged: !skipped, ..Seat::default() });
         }
-        let id = stream.unwrap_or_default();
-        let start = vm.now();
-        vm.streams.insert(id, Stream::new(seats, start));
+        let id = stream.unwrap_or_else(|| vm.next_context());
+        let watch = vm.watch_of(seats.len());
+        let stream = Stream::new(seats, vm.now(), watch);
+        vm.streams.insert(id, stream);
         id
     }
 
@@ -167,36 +180,51 @@ impl<G: Guest> Worker<G> {
 
     fn deliver(&mut self, id: u32, side: Side, message: Message, whole: bool) {
         let Message { headers, mut body, trailers } = message;
-        let trailers =
-            Some(arriving(MapType::Trailers(side), trailers)).filter(|trailers| !trailers.0.is_empty());
+        let trailers = Some(trailers).filter(|trailers| !trailers.0.is_empty());
         let ends_apart = self.vm.borrow().setup.protocol == Protocol::Http1 && trailers.is_none();
         if whole && ends_apart && body.last().is_some_and(|piece| !piece.is_empty()) {
             body.push(Vec::new());
         }
         let last = if whole { body.len() } else { usize::MAX };
+        self.headers_arrive(id, side, headers, last == 0 && trailers.is_none());
+        for (index, piece) in body.into_iter().enumerate() {
+            self.piece_arrives(id, side, piece, index + 1 == last && trailers.is_none());
+        }
+        if let Some(trailers) = trailers {
+            self.trailers_arrive(id, side, trailers);
+        }
+    }
+
+    /// The headers of a message arrive.
+    pub(super) fn headers_arrive(&mut self, id: u32, side: Side, headers: Headers, end_of_stream: bool) {
         self.with(id, |stream| {
             match side {
                 Side::Request => stream.request.headers = Some(incoming(id, headers)),
                 Side::Response => stream.begin_response(answering(headers)),
             }
-            stream.half(side).complete = last == 0 && trailers.is_none();
+            stream.half(side).complete = end_of_stream;
         });
-        self.headers(id, side, last == 0 && trailers.is_none());
-        for (index, piece) in body.into_iter().enumerate() {
-            let end_of_stream = index + 1 == last && trailers.is_none();
-            if self.goes_on(id, side) {
-                self.with(id, |stream| {
-                    stream.half(side).complete = end_of_stream;
-                    if side == Side::Request {
-                        stream.request.bytes += piece.len();
-                    }
-                });
-                self.data(id, side, piece, end_of_stream);
-            }
-        }
-        if trailers.is_some() && self.goes_on(id, side) {
+        self.headers(id, side, end_of_stream);
+    }
+
+    /// A piece of a body arrives, as long as anybody wants it.
+    pub fn piece_arrives(&mut self, id: u32, side: Side, piece: Vec<u8>, end_of_stream: bool) {
+        if self.goes_on(id, side) {
             self.with(id, |stream| {
-                stream.half(side).trailers = trailers;
+                stream.half(side).complete = end_of_stream;
+                if side == Side::Request {
+                    stream.request.bytes += piece.len();
+                }
+            });
+            self.data(id, side, piece, end_of_stream);
+        }
+    }
+
+    /// The trailers of a message arrive, as long as anybody wants them.
+    pub fn trailers_arrive(&mut self, id: u32, side: Side, trailers: Headers) {
+        if self.goes_on(id, side) {
+            self.with(id, |stream| {
+                stream.half(side).trailers = Some(arriving(MapType::Trailers(side), trailers));
                 stream.half(side).complete = true;
             });
             self.trailers(id, side);
@@ -262,8 +290,8 @@ impl<G: Guest> Worker<G> {
             details: stream.details.unwrap_or_default(),
             filter_state: stream.filter_state,
             log,
-            host_calls: vm.host_calls.clone(),
-            callbacks: vm.callbacks.clone(),
+            host_calls: vm.host_calls(),
+            callbacks: named(&vm.callbacks),
             guest_instructions: executed,
             route_clears: stream.route_clears,
             misuse: stream.misuse,

@@ -17,7 +17,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 const OK: u32 = 0;
 
 /// Runs a host function on this thread's VM.
-fn ask<T>(name: &str, answer: impl FnOnce(&mut Vm) -> Result<T, Status>) -> Result<T, Status> {
+fn ask<T>(name: &'static str, answer: impl FnOnce(&mut Vm) -> Result<T, Status>) -> Result<T, Status> {
     // Gone when the thread is ending, absent outside of a VM: a guest's destructor may still call.
     let vm = VM.try_with(|vm| vm.borrow().clone()).ok().flatten().ok_or(Status::INTERNAL_FAILURE)?;
     // Borrowed only when a host function itself panics, and a panic hook logs that.

@@ -47,7 +47,11 @@ fn row_45_counters_grow_gauges_move_histograms_record() {
         "(Err(2), Err(2), Ok(5), Ok(4))",
     ];
     assert_eq!(said(&host.log()), expected);
-    let metrics = [("c", Metric::Counter(5)), ("g", Metric::Gauge(4)), ("h", Metric::Histogram(vec![1, 1]))];
+    let metrics = [
+        ("c", Metric::Counter(5)),
+        ("g", Metric::Gauge(4)),
+        ("h", Metric::Histogram([1, 1].into_iter().collect())),
+    ];
     assert_eq!(host.metrics(), metrics.map(|(name, metric)| (name.to_owned(), metric)).into());
 }
 

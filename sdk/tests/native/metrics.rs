@@ -51,5 +51,5 @@ fn metrics_count_across_requests() {
     let metrics = host.metrics();
     assert_eq!(metrics.get("requests"), Some(&Metric::Counter(4)));
     assert_eq!(metrics.get("active"), Some(&Metric::Gauge(3)));
-    assert_eq!(metrics.get("sizes"), Some(&Metric::Histogram(vec![1, 5])));
+    assert_eq!(metrics.get("sizes"), Some(&Metric::Histogram([1, 5].into_iter().collect())));
 }
