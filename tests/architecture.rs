@@ -30,7 +30,7 @@ fn members_depend_on_each_other_as_drawn() {
 fn allowed(from: &Package, to: &str, kind: &str) -> bool {
     match (from.folder().as_str(), to, kind) {
         ("sdk", "proxy-wasm-kit-host", "dev") => true,
-        ("cli", "proxy-wasm-kit-host", _) => true,
+        ("cli", "proxy-wasm-kit-host" | "proxy-wasm-kit-prune", _) => true,
         ("tests", to, _) => to != "proxy-wasm-kit-tests",
         (folder, "proxy-wasm-kit", "normal") => folder.starts_with("extensions/"),
         (folder, "proxy-wasm-kit-host", "dev") => folder.starts_with("extensions/"),

@@ -1,0 +1,82 @@
+//! The door: what the SDK says about its own entry functions, one line for each.
+
+use crate::error::{Problem, PruneError};
+
+/// The custom section that `entry!` writes.
+pub(crate) const SECTION: &str = "pwkit.door";
+
+/// Its first line.
+const VERSION: &str = "pwkit door 1";
+
+/// When a callback is needed. Its own entry function is `pwkit_NAME`, the callback of the ABI `proxy_NAME`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Need {
+    /// In every module.
+    Always,
+    /// If the code of `pwkit_hook_NAME` is another than that of `pwkit_default_NAME`.
+    Hook,
+    /// If one of these host functions can be called.
+    Imports(Vec<String>),
+    /// Unless streams are brief.
+    State,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Entry {
+    pub(crate) name: String,
+    pub(crate) need: Need,
+}
+
+/// When streams are brief: nothing of one outlives its first hook.
+///
+/// This hook is the only one, the stream cannot be resumed because none of these host functions can be called, and
+/// to drop the filter is nothing more than to let go of its plugin. Callbacks then enter by `pwkit_brief_NAME`, where
+/// there is such an export.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Brief {
+    pub(crate) hook: String,
+    pub(crate) imports: Vec<String>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Door {
+    pub(crate) entries: Vec<Entry>,
+    pub(crate) brief: Option<Brief>,
+}
+
+impl Door {
+    pub(crate) fn parse(section: &[u8]) -> Result<Self, PruneError> {
+        let text = String::from_utf8_lossy(section);
+        let mut lines = text.lines();
+        let version = lines.next().unwrap_or_default();
+        if version != VERSION {
+            return Err(Problem::Unknown(version.to_owned()).into());
+        }
+        let mut door = Self { entries: Vec::new(), brief: None };
+        for line in lines {
+            door.read(line).ok_or_else(|| Problem::Unknown(line.to_owned()))?;
+        }
+        Ok(door)
+    }
+
+    fn read(&mut self, line: &str) -> Option<()> {
+        let words: Vec<&str> = line.split_whitespace().collect();
+        let (name, need) = match words.as_slice() {
+            ["brief", hook, "unless", imports @ ..] => {
+                self.brief = Some(Brief { hook: (*hook).to_owned(), imports: owned(imports) });
+                return Some(());
+            }
+            [name, "always"] => (name, Need::Always),
+            [name, "hook"] => (name, Need::Hook),
+            [name, "state"] => (name, Need::State),
+            [name, "if", imports @ ..] if !imports.is_empty() => (name, Need::Imports(owned(imports))),
+            _ => return None,
+        };
+        self.entries.push(Entry { name: (*name).to_owned(), need });
+        Some(())
+    }
+}
+
+fn owned(words: &[&str]) -> Vec<String> {
+    words.iter().map(|word| (*word).to_owned()).collect()
+}

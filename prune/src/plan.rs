@@ -1,0 +1,118 @@
+//! Which functions a module exports after pruning, and which it keeps.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::door::{Brief, Door, Entry, Need, SECTION};
+use crate::error::{Problem, PruneError};
+use crate::image::Image;
+use crate::reach::{calls_one_of, reachable};
+
+/// What a proxy needs beside the callbacks, with the export that takes the name over where it is another.
+const FIXED: [(&str, &str); 4] = [
+    ("_initialize", "pwkit_initialize"),
+    ("proxy_abi_version_0_2_1", "proxy_abi_version_0_2_1"),
+    ("malloc", "malloc"),
+    ("proxy_on_memory_allocate", "proxy_on_memory_allocate"),
+];
+
+pub(crate) struct Plan {
+    /// The exported functions by their new names.
+    pub(crate) exports: BTreeMap<String, u32>,
+    /// All functions that stay, imported ones too.
+    pub(crate) functions: BTreeSet<u32>,
+}
+
+impl Plan {
+    pub(crate) fn make(image: &Image<'_>) -> Result<Self, PruneError> {
+        let section = image.custom.get(SECTION).ok_or(Problem::NoDoor)?;
+        let door = Door::parse(section)?;
+        check(image, &door)?;
+        let hooks = hooks(image, &door)?;
+        // Streams are taken for brief until something is found that is not.
+        let brief = door.brief.as_ref().filter(|brief| hooks.iter().eq([&brief.hook]));
+        if let Some(brief) = brief.filter(|_| drops_nothing(image).unwrap_or(false)) {
+            let plan = Self::settle(image, &door, &hooks, Some(brief))?;
+            if !calls_one_of(image, &plan.functions, &brief.imports) {
+                return Ok(plan);
+            }
+        }
+        Self::settle(image, &door, &hooks, None)
+    }
+
+    /// Adds callbacks until none of those left out can come.
+    fn settle(
+        image: &Image<'_>,
+        door: &Door,
+        hooks: &BTreeSet<String>,
+        brief: Option<&Brief>,
+    ) -> Result<Self, PruneError> {
+        let mut functions = BTreeSet::new();
+        loop {
+            let needed = |entry: &&Entry| match &entry.need {
+                Need::Always => true,
+                Need::Hook => hooks.contains(&entry.name),
+                Need::State => brief.is_none(),
+                Need::Imports(imports) => calls_one_of(image, &functions, imports),
+            };
+            let mut exports = fixed(image)?;
+            for entry in door.entries.iter().filter(needed) {
+                exports.insert(format!("proxy_{}", entry.name), own(image, &entry.name, brief)?);
+            }
+            let found = reachable(image, exports.values().copied())?;
+            if found == functions {
+                return Ok(Self { exports, functions });
+            }
+            functions = found;
+        }
+    }
+}
+
+/// Everything that the door names is there, also where it will turn out not to be needed.
+fn check(image: &Image<'_>, door: &Door) -> Result<(), PruneError> {
+    for entry in &door.entries {
+        own(image, &entry.name, None)?;
+    }
+    Ok(())
+}
+
+fn function(image: &Image<'_>, name: &str) -> Result<u32, PruneError> {
+    let found = image.functions.get(name).copied();
+    found.ok_or_else(|| Problem::Missing(name.to_owned()).into())
+}
+
+/// The entry function of a callback.
+fn own(image: &Image<'_>, name: &str, brief: Option<&Brief>) -> Result<u32, PruneError> {
+    let brief = brief.and_then(|_| image.functions.get(format!("pwkit_brief_{name}").as_str()));
+    brief.copied().map_or_else(|| function(image, &format!("pwkit_{name}")), Ok)
+}
+
+fn fixed(image: &Image<'_>) -> Result<BTreeMap<String, u32>, PruneError> {
+    let mut exports = BTreeMap::new();
+    for (name, from) in FIXED {
+        // One of the two allocators is enough.
+        if image.functions.contains_key(from) || !["malloc", "proxy_on_memory_allocate"].contains(&name) {
+            exports.insert(name.to_owned(), function(image, from)?);
+        }
+    }
+    Ok(exports)
+}
+
+/// The hooks that do something.
+fn hooks(image: &Image<'_>, door: &Door) -> Result<BTreeSet<String>, PruneError> {
+    let mut hooks = BTreeSet::new();
+    for entry in door.entries.iter().filter(|entry| entry.need == Need::Hook) {
+        let hook = function(image, &format!("pwkit_hook_{}", entry.name))?;
+        let default = function(image, &format!("pwkit_default_{}", entry.name))?;
+        if !image.are_same(hook, default)? {
+            hooks.insert(entry.name.clone());
+        }
+    }
+    Ok(hooks)
+}
+
+/// Whether dropping a filter is no more than dropping an `Rc` of its plugin, or nothing at all.
+fn drops_nothing(image: &Image<'_>) -> Result<bool, PruneError> {
+    let drop = function(image, "pwkit_drop_filter")?;
+    let harmless = [function(image, "pwkit_drop_plugin")?, function(image, "pwkit_drop_nothing")?];
+    Ok(image.are_same(drop, harmless[0])? || image.are_same(drop, harmless[1])?)
+}
