@@ -16,6 +16,10 @@
     (i32.store (i32.const 68) (i32.const 5))
     (call $say (str "write") (call $fd_write (i32.const 1) (i32.const 64) (i32.const 1) (i32.const 8)))
     (call $say (str "clock") (call $clock_time_get (i32.const 0) (i64.const 1) (i32.const 8)))
+    (drop (call $clock_time_get (i32.const 1) (i64.const 1) (i32.const 16)))
+    (call $say (str "clocks agree") (i64.eq
+      (i64.div_u (i64.load (i32.const 8)) (i64.const 1000000000))
+      (i64.div_u (i64.load (i32.const 16)) (i64.const 1000000000))))
     (call $proc_exit (i32.const 0))
     (call $say (str "property") (call $proxy_set_property (str "a") (str "b")))
     (i32.const 0))

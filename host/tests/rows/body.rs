@@ -56,6 +56,7 @@ fn row_15_a_request_beyond_the_limit_is_answered_413() {
     assert_eq!(said(&seen.log), ["4", "7", r#"Ok("413")"#]);
     assert_eq!(seen.details, "request_payload_too_large");
     assert_eq!(seen.client.unwrap().whole_body(), b"Payload Too Large");
+    assert_eq!(seen.upstream.map(|upstream| upstream.body), Some(vec![]));
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 use crate::guest::{guest, raw, said};
 use proxy_wasm::types::Action;
+use proxy_wasm_kit_host::exchange::Message;
 
 /// A protobuf message of short fields: texts and small numbers.
 fn message(fields: &[(u8, Field)]) -> Vec<u8> {
@@ -63,10 +64,7 @@ fn row_48_a_property_can_be_declared_once() {
         })
         .start();
     for _ in 0..2 {
-        let seen = host.exchange(
-            proxy_wasm_kit_host::exchange::Message::request("GET", "/"),
-            &proxy_wasm_kit_host::exchange::Message::response(200),
-        );
+        let seen = host.exchange(Message::request("GET", "/"), &Message::response(200));
         let expected = [
             r#"(Ok(()), Err(2), Ok("1"))"#,
             r#"(Ok(()), Ok(()), Ok("2"), Ok(true))"#,
@@ -76,6 +74,24 @@ fn row_48_a_property_can_be_declared_once() {
     }
     let expected = ["(Ok([]), Err(2), Ok([]))", "(Ok(()), Err(2), Err(2), Err(2))"];
     assert_eq!(said(&host.log())[..2], expected);
+}
+
+#[test]
+fn row_48_a_declared_message_is_read_as_its_bytes() {
+    let host = guest()
+        .on_configure(|_| {
+            raw::say([declare("flat", false, 2), declare("proto", false, 3)].map(|answer| answer.is_ok()));
+            Action::Continue
+        })
+        .on_request_headers(|_| {
+            raw::say((raw::set_property("flat", "ab"), raw::property("flat"), is_true("flat == b'ab'")));
+            raw::say((raw::set_property("proto", "ab"), raw::property("proto"), is_true("proto == b'ab'")));
+            Action::Continue
+        })
+        .start();
+    let seen = host.exchange(Message::request("GET", "/"), &Message::response(200));
+    assert_eq!(said(&seen.log), [r#"(Ok(()), Ok("ab"), Ok(true))"#; 2]);
+    assert_eq!(said(&host.log())[0], "[true, true]");
 }
 
 #[test]
@@ -128,6 +144,22 @@ fn row_48_envoy_makes_its_own_objects_of_filter_state() {
     ];
     assert_eq!(said(&seen.log), expected);
     assert_eq!(seen.filter_state["envoy.string"], b"x");
+}
+
+/// A span that would outlive it in Envoy: 0 a request, 1 the filter chain, 2 the connection.
+#[test]
+fn row_48_filter_state_ends_with_its_request() {
+    let host = guest()
+        .on_request_headers(|_| {
+            raw::say(raw::property_of("filter_state", "envoy.string"));
+            set_state("envoy.string", "kept", 2).unwrap();
+            Action::Continue
+        })
+        .start();
+    for _ in 0..2 {
+        let seen = host.exchange(Message::request("GET", "/"), &Message::response(200));
+        assert_eq!(said(&seen.log), ["Err(1)"]);
+    }
 }
 
 #[test]

@@ -143,6 +143,19 @@ fn row_38_a_grpc_call_that_fails_on_the_spot_is_closed_under_an_id_that_was_neve
     assert_eq!(said(&seen.log), [&failed, "1 close 5 14 14 no healthy upstream"]);
 }
 
+/// Envoy does, when the stream comes after the call.
+#[test]
+fn row_38_a_call_and_a_stream_that_both_fail_on_the_spot_hang_nobody() {
+    let failed = format!("{:?}", Err::<u32, _>(Status::INTERNAL_FAILURE));
+    let seen = run(failing(Fault::NoHost), |vm| {
+        say!(vm, vm_grpc(vm, LOGS));
+        say!(vm, vm.grpc_stream(call(LOGS)));
+    });
+    let closed = ["1 close 5 14 14 no healthy upstream", "1 close 6 14 14 no healthy upstream"];
+    assert_eq!(said(&seen.log), [&failed, &failed, closed[0], closed[1]]);
+    assert_eq!(seen.client.unwrap().status(), 200);
+}
+
 #[test]
 fn row_40_a_stream_is_told_of_everything() {
     let answer = GrpcAnswer { messages: vec![b"one".to_vec(), b"two".to_vec()], ..GrpcAnswer::default() };

@@ -19,6 +19,8 @@ fn an_idle_plugin_lets_everything_through() {
 #[test]
 fn a_request_gets_what_the_proxy_adds() {
     let seen = guest().get();
+    let client = seen.client.unwrap().headers;
+    assert_eq!(client.first("x-envoy-upstream-service-time"), Some(&b"0"[..]));
     let upstream = seen.upstream.unwrap().headers;
     assert_eq!(upstream.first("x-forwarded-proto"), Some(&b"http"[..]));
     assert_eq!(upstream.first("x-request-id"), Some(&b"00000000-0000-4000-8000-000000000002"[..]));
@@ -46,7 +48,22 @@ fn host_calls_and_callbacks_are_counted_per_exchange() {
         let calls = [("proxy_get_header_map_pairs", 1), ("proxy_get_header_map_value", 2)];
         assert_eq!(seen.host_calls, calls.map(|(name, count)| (name.to_owned(), count)).into());
         assert_eq!((seen.callbacks["proxy_on_request_headers"], seen.callbacks.len()), (1, 6));
+        // Only a module's can be counted.
+        assert_eq!(seen.guest_instructions, None);
     }
+}
+
+/// Envoy crashes.
+#[test]
+fn row_31_resuming_a_response_that_has_not_begun_is_misuse() {
+    let seen = guest()
+        .on_request_headers(|_| {
+            raw::say(raw::continue_stream(1));
+            Action::Continue
+        })
+        .get();
+    assert_eq!((said(&seen.log), seen.details.as_str()), (vec!["Ok(())"], "via_upstream"));
+    assert_eq!(seen.misuse, ["Response resumed while it was not paused"]);
 }
 
 #[test]
