@@ -31,6 +31,7 @@ fn allowed(from: &Package, to: &str, kind: &str) -> bool {
     match (from.folder().as_str(), to, kind) {
         ("sdk", "proxy-wasm-kit-host", "dev") => true,
         ("cli", "proxy-wasm-kit-host" | "proxy-wasm-kit-prune", _) => true,
+        ("sdk", "proxy-wasm-kit-derive", "normal") => true,
         ("tests", to, _) => to != "proxy-wasm-kit-tests",
         (folder, "proxy-wasm-kit", "normal") => folder.starts_with("extensions/"),
         (folder, "proxy-wasm-kit-host", "dev") => folder.starts_with("extensions/"),

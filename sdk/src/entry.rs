@@ -52,3 +52,23 @@ macro_rules! entry {
         };
     };
 }
+
+/// Puts a constant text into a custom section of the module; the linker joins those of one name. No code is made of it, and
+/// natively nothing at all.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! custom_section {
+    ($name:literal, $text:expr) => {
+        #[cfg(target_arch = "wasm32")]
+        const _: () = {
+            const TEXT: &str = $text;
+
+            #[used]
+            #[unsafe(link_section = $name)]
+            static SECTION: [u8; TEXT.len()] = match TEXT.as_bytes().first_chunk() {
+                Some(bytes) => *bytes,
+                None => [0; TEXT.len()],
+            };
+        };
+    };
+}

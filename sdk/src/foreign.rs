@@ -16,7 +16,6 @@ mod expression;
 mod filter_state;
 #[cfg(feature = "signatures")]
 mod keys;
-mod protobuf;
 mod signature;
 
 pub use expression::{CelType, Expression};

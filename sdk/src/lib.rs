@@ -99,13 +99,16 @@ mod extension;
 mod failure;
 pub mod foreign;
 mod headers;
+mod labels;
 mod logger;
 mod metrics;
 mod phase;
 mod property;
+mod protobuf;
 mod queue;
 mod response;
 mod root;
+mod schema;
 mod shared;
 mod time;
 
@@ -117,14 +120,33 @@ pub use extension::{Extension, HttpFilter, Result};
 pub use failure::Error;
 pub use foreign::Expression;
 pub use headers::{Headers, HeadersMut, Repeated, Snapshot};
+pub use labels::{Family, LabelValue, Labels, Metric, stats_tags};
 pub use metrics::{Counter, Gauge, Histogram};
 pub use phase::{
     Log, RequestBody, RequestHeaders, RequestTrailers, ResponseBody, ResponseHeaders, ResponseTrailers,
 };
 pub use property::{property, set_filter_state};
+/// Derives [`Schema`](trait@Schema), and puts the whole into the module: for the type of [`Extension::Config`].
+///
+/// What an extension lets pass with a warning ([`UnknownKeys::Warn`]) is told by `#[schema(unknown_keys = "warn")]`.
+///
+/// ```
+/// use proxy_wasm_kit::Config;
+///
+/// #[derive(serde::Deserialize, Config)]
+/// #[serde(deny_unknown_fields)]
+/// struct Settings {
+///     /// The most requests per second.
+///     #[serde(default)]
+///     limit: Option<u32>,
+/// }
+/// ```
+pub use proxy_wasm_kit_derive::Config;
+pub use proxy_wasm_kit_derive::{Labels, Schema};
 pub use queue::Queue;
 pub use response::{BodyFlow, Flow, Response};
 pub use root::Root;
+pub use schema::{Schema, SchemaText};
 pub use shared::{Cache, Shared, Stored};
 pub use time::now;
 
@@ -139,10 +161,10 @@ pub use time::now;
 /// ```
 pub mod prelude {
     pub use crate::{
-        BodyFlow, Bytes, Cache, ConfigError, ContextId, Counter, Error, Expression, Extension, Flow, Gauge,
-        Headers, HeadersMut, Histogram, HostError, HttpFilter, Log, Queue, Repeated, RequestBody,
-        RequestHeaders, RequestTrailers, Response, ResponseBody, ResponseHeaders, ResponseTrailers, Result,
-        Root, Shared, Snapshot, UnknownKeys,
+        BodyFlow, Bytes, Cache, Config, ConfigError, ContextId, Counter, Error, Expression, Extension,
+        Family, Flow, Gauge, Headers, HeadersMut, Histogram, HostError, HttpFilter, Labels, Log, Queue,
+        Repeated, RequestBody, RequestHeaders, RequestTrailers, Response, ResponseBody, ResponseHeaders,
+        ResponseTrailers, Result, Root, Schema, Shared, Snapshot, UnknownKeys,
     };
     pub use std::rc::Rc;
 }

@@ -1,13 +1,17 @@
 //! What a plugin can do while it is configured.
 
 use crate::abi::{self, Buffer};
+use crate::attributes::{Batch, Batched};
 use crate::bytes::Bytes;
 use crate::config::{self, ConfigError, UnknownKeys};
 use crate::error::HostError;
 use crate::foreign::{CelType, Expression};
+use crate::labels::{Family, Labels, Metric};
 use crate::metrics::{Counter, Gauge, Histogram};
 use crate::queue::Queue;
 use serde::de::DeserializeOwned;
+use std::borrow::Cow;
+use std::hash::Hash;
 
 /// The plugin's root context, while [`configure`](crate::Extension::configure) runs.
 ///
@@ -145,5 +149,41 @@ impl Root {
     /// The proxy refuses the expression, or evaluates none at all; the error says which.
     pub fn expression<T: CelType>(&self, source: &str) -> Result<Expression<T>, ConfigError> {
         Expression::compile(source)
+    }
+
+    /// Prepares attributes that are read together: in one host call from three of them on, where the proxy evaluates CEL, and
+    /// singly otherwise.
+    ///
+    /// ```
+    /// # use proxy_wasm_kit::prelude::*;
+    /// use proxy_wasm_kit::attributes::{Batch, Batched, names};
+    ///
+    /// fn prepare(root: &Root) -> Batch<impl Batched> {
+    ///     root.batch((names::request::method, names::response::code, names::xds::route_name))
+    /// }
+    /// ```
+    pub fn batch<A: Batched>(&self, attributes: A) -> Batch<A> {
+        Batch::new(attributes)
+    }
+
+    /// A family of metrics: one name, and a series for each combination of labels. Nothing is defined before a series is
+    /// asked for.
+    ///
+    /// ```
+    /// # use proxy_wasm_kit::prelude::*;
+    /// #[derive(Clone, PartialEq, Eq, Hash, Labels)]
+    /// struct ByTenant {
+    ///     tenant: String,
+    /// }
+    ///
+    /// fn requests(root: &Root) -> Family<Counter, ByTenant> {
+    ///     root.family("tenant_requests")
+    /// }
+    /// ```
+    pub fn family<M: Metric, L: Labels + Clone + Eq + Hash>(
+        &self,
+        name: impl Into<Cow<'static, str>>,
+    ) -> Family<M, L> {
+        Family::new(name.into())
     }
 }

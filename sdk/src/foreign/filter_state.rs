@@ -1,8 +1,8 @@
 //! Filter state beyond `set_filter_state`: declared properties, and the objects that Envoy itself reads.
 
-use super::protobuf::Writer;
 use crate::context;
 use crate::error::HostError;
+use crate::protobuf::Writer;
 
 /// How long filter state lives.
 ///

@@ -1,8 +1,8 @@
 //! Signatures, made and verified by the proxy: fifteen to forty times as fast as in the sandbox.
 
-use super::protobuf::{Field, Writer, fields};
 use crate::bytes::Bytes;
 use crate::error::HostError;
+use crate::protobuf::{Field, Writer, fields};
 
 /// The hash function of a signature.
 ///

@@ -1,7 +1,10 @@
 //! Attributes, typed and raw, and filter state.
 
 use crate::{extension, get, start};
-use proxy_wasm_kit::attributes::{TrafficDirection, node, plugin_name, request, source, xds};
+use proxy_wasm_kit::attributes::{
+    Attribute, Batch, Batched, RequestSnapshot, TrafficDirection, dynamic_metadata, names, node, plugin_name,
+    request, source, upstream, xds,
+};
 use proxy_wasm_kit::prelude::*;
 use proxy_wasm_kit_host::exchange::{Direction, Message, Setup};
 
@@ -68,4 +71,173 @@ fn filter_state_is_written_and_read_back() {
     let seen = get::<Write>();
     assert_eq!(seen.client.unwrap().status(), 200);
     assert_eq!(seen.filter_state.get("wasm.user").map(Vec::as_slice), Some(&b"ann"[..]));
+}
+
+/// Reads a batch in every phase.
+struct Reader<A: Batched>(Batch<A>);
+
+type Four = (Attribute<Bytes>, Attribute<i64>, Attribute<Bytes>, Attribute<String>);
+
+const FOUR: Four = (
+    names::request::method,
+    names::response::code,
+    names::request::referer,
+    Attribute::new("request.headers['x.a']"),
+);
+
+/// What the filter saw: when, and what.
+fn say(values: &<Four as Batched>::Values) {
+    log::info!("{values:?}");
+}
+
+struct Together;
+struct Singly;
+
+/// How the batch is read.
+trait How: 'static {
+    fn batch(root: &Root) -> Batch<Four>;
+}
+
+impl How for Together {
+    fn batch(root: &Root) -> Batch<Four> {
+        root.batch(FOUR)
+    }
+}
+
+impl How for Singly {
+    fn batch(root: &Root) -> Batch<Four> {
+        root.batch(FOUR).singly()
+    }
+}
+
+struct Plugin<H>(Reader<Four>, std::marker::PhantomData<H>);
+struct Filter<H>(Rc<Plugin<H>>);
+
+impl<H: How> Extension for Plugin<H> {
+    type Config = ();
+    type Filter = Filter<H>;
+
+    fn configure(_: (), root: &Root) -> Result<Self, ConfigError> {
+        Ok(Self(Reader(H::batch(root)), std::marker::PhantomData))
+    }
+
+    fn filter(self: &Rc<Self>) -> Filter<H> {
+        Filter(self.clone())
+    }
+}
+
+impl<H: How> HttpFilter for Filter<H> {
+    fn on_request_headers(&mut self, _: &mut RequestHeaders<'_>) -> Result {
+        say(&self.0.0.0.read()?);
+        Ok(Flow::Continue)
+    }
+
+    fn on_log(&mut self, _: &Log<'_>) -> Result<()> {
+        say(&self.0.0.0.read()?);
+        Ok(())
+    }
+}
+
+fn batch<H: How>() -> proxy_wasm_kit_host::exchange::Exchange {
+    let request = Message::request("GET", "/").header("x.a", "1");
+    let seen = start::<Plugin<H>>(Setup::default()).exchange(request, &Message::response(204));
+    let expected = [
+        "[plugin] (Some(b\"GET\"), None, None, Some(\"1\"))",
+        "[plugin] (Some(b\"GET\"), Some(204), None, Some(\"1\"))",
+    ];
+    let lines = crate::lines(&seen);
+    for expected in expected {
+        let text = expected.trim_start_matches("[plugin] ");
+        assert!(lines.iter().any(|line| line.ends_with(text)), "{expected} in {lines:?}");
+    }
+    seen
+}
+
+#[test]
+fn a_batch_is_one_host_call_and_gives_what_single_reads_give() {
+    let together = batch::<Together>().host_calls;
+    assert_eq!(together.get("proxy_call_foreign_function"), Some(&2), "{together:?}");
+    let singly = batch::<Singly>().host_calls;
+    assert_eq!(singly.get("proxy_call_foreign_function"), None);
+    let more = |calls: &std::collections::BTreeMap<String, u32>| calls.get("proxy_get_property").copied();
+    assert_eq!(more(&singly).unwrap_or(0) - more(&together).unwrap_or(0), 8);
+}
+
+#[test]
+fn a_batch_without_cel_reads_singly() {
+    let allowed = [
+        "proxy_on_context_create",
+        "proxy_on_configure",
+        "proxy_on_request_headers",
+        "proxy_get_buffer_bytes",
+        "proxy_get_property",
+        "proxy_get_log_level",
+        "proxy_log",
+    ];
+    let setup = Setup { allowed_capabilities: Some(allowed.map(String::from).into()), ..Setup::default() };
+    let request = Message::request("GET", "/").header("x.a", "1");
+    let seen = start::<Plugin<Together>>(setup).exchange(request, &Message::response(204));
+    assert!(crate::lines(&seen)[0].ends_with("(Some(b\"GET\"), None, None, Some(\"1\"))"), "{:?}", seen.log);
+}
+
+#[test]
+fn request_attributes_are_kept_for_later_phases() {
+    #[derive(Default)]
+    struct Keep(Option<RequestSnapshot>);
+    impl Extension for Keep {
+        type Config = ();
+        type Filter = Self;
+
+        fn configure(_: (), _: &Root) -> Result<Self, ConfigError> {
+            Ok(Self::default())
+        }
+
+        fn filter(self: &Rc<Self>) -> Self {
+            Self::default()
+        }
+    }
+    impl HttpFilter for Keep {
+        fn on_request_headers(&mut self, _: &mut RequestHeaders<'_>) -> Result {
+            self.0 = Some(request().snapshot()?);
+            Ok(Flow::Continue)
+        }
+        fn on_response_headers(&mut self, response: &mut ResponseHeaders<'_>) -> Result {
+            assert_eq!(request().path()?, None, "the proxy does not have it any more");
+            let kept = self.0.as_ref().unwrap();
+            let parts =
+                [kept.method(), kept.host(), kept.url_path(), kept.query(), kept.scheme(), kept.referer()];
+            response.headers().set("x-kept", parts.join(&b' '))?;
+            assert_eq!(kept.path(), b"/a?b=c?d");
+            assert_eq!(kept.headers().all("x-a").count(), 2);
+            Ok(Flow::Continue)
+        }
+    }
+    let request = Message::request("GET", "/a?b=c?d").header("x-a", "1").header("x-a", "2");
+    let seen = start::<Keep>(Setup::default()).exchange(request, &Message::response(200));
+    let client = seen.client.unwrap();
+    assert_eq!(client.headers.first("x-kept"), Some(&b"GET example.com /a b=c?d http "[..]));
+}
+
+#[test]
+fn metadata_is_read_by_kind() {
+    extension!(Read {
+        fn on_request_headers(&mut self, _: &mut RequestHeaders<'_>) -> Result {
+            let values = node().values();
+            assert_eq!(values.text("A")?.unwrap(), "x");
+            assert_eq!((values.number("N")?, values.flag("B")?), (Some(1.5), Some(true)));
+            assert_eq!(values.map("M")?.unwrap().first("k"), Some(&b"v"[..]));
+            assert_eq!(values.at("M").text("k")?.unwrap(), "v");
+            let list = values.list("L")?.unwrap();
+            assert_eq!((list.len(), &list[0]), (2, &Bytes::from(b"one".to_vec())));
+            assert!(values.number("A").is_err(), "a text is no number");
+            assert_eq!(dynamic_metadata("envoy.filters.http.jwt_authn").at("payload").text("iss")?, None);
+            assert_eq!(xds().route_metadata("com.example").number("burst")?, None);
+            assert_eq!(upstream().locality()?, None);
+            Ok(Flow::Continue)
+        }
+    });
+    let node_metadata = serde_json::json!({"A": "x", "N": 1.5, "B": true, "M": {"k": "v"}, "L": ["one", 2]});
+    let setup = Setup { node_metadata, ..Setup::default() };
+    let seen = start::<Read>(setup).exchange(Message::request("GET", "/"), &Message::response(200));
+    assert_eq!(seen.client.unwrap().status(), 200, "{:?}", seen.log);
 }

@@ -17,6 +17,7 @@ mod headers;
 mod logging;
 mod metrics;
 mod replies;
+mod schema;
 mod shared;
 
 use proxy_wasm_kit_host::exchange::{Exchange, Message, Setup};

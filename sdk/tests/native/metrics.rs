@@ -53,3 +53,50 @@ fn metrics_count_across_requests() {
     assert_eq!(metrics.get("active"), Some(&Metric::Gauge(3)));
     assert_eq!(metrics.get("sizes"), Some(&Metric::Histogram([1, 5].into_iter().collect())));
 }
+
+#[derive(Clone, PartialEq, Eq, Hash, Labels)]
+struct Served {
+    method: Bytes,
+    #[label(name = "answer_code")]
+    code: u16,
+}
+
+struct Families(Family<Counter, Served>);
+struct Count(Rc<Families>);
+
+impl Extension for Families {
+    type Config = ();
+    type Filter = Count;
+
+    fn configure(_: (), root: &Root) -> Result<Self, ConfigError> {
+        Ok(Self(root.family("served").limit(2)))
+    }
+
+    fn filter(self: &Rc<Self>) -> Count {
+        Count(self.clone())
+    }
+}
+
+impl HttpFilter for Count {
+    fn on_request_headers(&mut self, request: &mut RequestHeaders<'_>) -> Result {
+        let labels = Served { method: request.method()?, code: 200 };
+        self.0.0.get(&labels)?.add(1)?;
+        Ok(Flow::Continue)
+    }
+}
+
+#[test]
+fn a_series_is_defined_once_and_their_number_is_bounded() {
+    let host = start::<Families>(Setup::default());
+    let send = |method| host.exchange(Message::request(method, "/"), &Message::response(200));
+    let defined = ["GET", "GET", "A;.;B", "HEAD", "PUT", "GET"]
+        .map(|method| send(method).host_calls.get("proxy_define_metric").copied().unwrap_or(0));
+    assert_eq!(defined, [1, 0, 1, 1, 0, 0]);
+    let expected = [
+        ("method=.=A_._B;.;answer_code=.=200;.;served", 1),
+        ("method=.=GET;.;answer_code=.=200;.;served", 3),
+        ("method=.=other;.;answer_code=.=other;.;served", 2),
+    ];
+    let expected = expected.map(|(name, count)| (name.to_owned(), Metric::Counter(count)));
+    assert_eq!(host.metrics(), expected.into());
+}

@@ -2,23 +2,23 @@
 
 /// A message that is being written.
 #[derive(Default)]
-pub(super) struct Writer(Vec<u8>);
+pub(crate) struct Writer(Vec<u8>);
 
 impl Writer {
-    pub(super) fn bytes(mut self, field: u8, value: &[u8]) -> Self {
+    pub(crate) fn bytes(mut self, field: u8, value: &[u8]) -> Self {
         self.tag(field, 2);
         self.varint(value.len() as u64);
         self.0.extend_from_slice(value);
         self
     }
 
-    pub(super) fn number(mut self, field: u8, value: u64) -> Self {
+    pub(crate) fn number(mut self, field: u8, value: u64) -> Self {
         self.tag(field, 0);
         self.varint(value);
         self
     }
 
-    pub(super) fn finish(self) -> Vec<u8> {
+    pub(crate) fn finish(self) -> Vec<u8> {
         self.0
     }
 
@@ -38,13 +38,13 @@ impl Writer {
 
 /// A field's value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Field<'a> {
+pub(crate) enum Field<'a> {
     Number(u64),
     Bytes(&'a [u8]),
 }
 
 /// The fields of a message in the order of the wire. Ends at what is malformed, or has another form.
-pub(super) fn fields(mut wire: &[u8]) -> impl Iterator<Item = (u64, Field<'_>)> {
+pub(crate) fn fields(mut wire: &[u8]) -> impl Iterator<Item = (u64, Field<'_>)> {
     std::iter::from_fn(move || {
         let tag = take_varint(&mut wire)?;
         let value = match tag & 7 {
