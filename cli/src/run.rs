@@ -85,6 +85,17 @@ enum Policy {
     Open,
 }
 
+impl Policy {
+    /// What becomes of requests when a plugin has failed.
+    fn prospect(self) -> &'static str {
+        match self {
+            Self::Reload => "the next request starts it again, at most once a second",
+            Self::Closed => "requests are answered 503 until it is loaded again",
+            Self::Open => "requests skip it from now on",
+        }
+    }
+}
+
 impl From<Policy> for FailurePolicy {
     fn from(policy: Policy) -> Self {
         match policy {
@@ -203,6 +214,8 @@ fn proxy(arguments: &Arguments, plugins: &[Plugin]) -> Result<Rc<Proxy>, engine:
         prefixes: arguments.plugins.iter().map(|spec| spec.prefix.clone()).collect(),
         workers: arguments.workers.into(),
         quiet: arguments.quiet,
+        prospect: arguments.failure_policy.prospect(),
+        failure: RefCell::default(),
         terminal,
         statistics: RefCell::default(),
         connections: Cell::default(),

@@ -306,6 +306,7 @@ impl Drop for Passage {
             upstream: self.up.took,
             down: self.up.down.take(),
             notes: self.engine.release(id),
+            prospect: self.proxy.prospect,
             outcome,
         });
     }

@@ -33,6 +33,10 @@ pub(super) struct Proxy {
     pub(super) prefixes: Vec<Option<String>>,
     pub(super) workers: usize,
     pub(super) quiet: bool,
+    /// What becomes of requests when a plugin has failed.
+    pub(super) prospect: &'static str,
+    /// The failure that was told last.
+    pub(super) failure: RefCell<Option<String>>,
     pub(super) terminal: Terminal,
     pub(super) statistics: RefCell<Statistics>,
     pub(super) connections: Cell<u64>,
@@ -113,7 +117,15 @@ impl Proxy {
     /// A request is over.
     pub(super) fn tell(&self, story: &Story) {
         self.statistics.borrow_mut().count(story.outcome.status);
-        let text = if self.quiet { trace::render_quietly(story) } else { trace::render(story) };
+        let mut text = if self.quiet { trace::render_quietly(story) } else { trace::render(story) };
+        if self.quiet
+            && let Some(failure) = trace::render_failure(story)
+        {
+            // Once, and not with every request that is refused from then on.
+            if self.failure.replace(Some(failure.clone())).as_ref() != Some(&failure) {
+                text += &failure;
+            }
+        }
         if !text.is_empty() {
             self.terminal.print(&text);
         }

@@ -26,6 +26,8 @@ pub(super) struct Story {
     pub(super) down: Option<String>,
     /// What came of callouts, by the place of the plugin.
     pub(super) notes: Vec<(usize, String)>,
+    /// What becomes of later requests when a plugin has failed.
+    pub(super) prospect: &'static str,
     pub(super) outcome: Outcome,
 }
 
@@ -49,7 +51,7 @@ pub(super) fn render(story: &Story) -> String {
     text.push('\n');
     for (place, visit) in story.outcome.visits.iter().enumerate() {
         let notes = story.notes.iter().filter(|(seat, _)| *seat == place).map(|(_, note)| note.as_str());
-        render_visit(visit, &story.outcome, notes, &mut text);
+        render_visit(visit, story, notes, &mut text);
     }
     for misuse in &story.outcome.misuse {
         let _ = writeln!(text, "  {}", printable(misuse));
@@ -58,6 +60,14 @@ pub(super) fn render(story: &Story) -> String {
         let _ = writeln!(text, "  {down}");
     }
     text
+}
+
+/// Why a plugin has failed, where single requests are not shown.
+pub(super) fn render_failure(story: &Story) -> Option<String> {
+    story.outcome.visits.iter().find_map(|visit| {
+        let reason = printable(visit.failure.as_ref()?);
+        Some(format!("{}: its VM has failed: {reason}; {}\n", visit.plugin, story.prospect))
+    })
 }
 
 /// What has to be said also where single requests are not shown: what plugins log, and what goes wrong.
@@ -76,19 +86,14 @@ pub(super) fn render_quietly(story: &Story) -> String {
 /// The details of a request whose client did not wait.
 const GONE: &str = "downstream_remote_disconnect";
 
-fn render_visit<'a>(
-    visit: &Visit,
-    outcome: &Outcome,
-    notes: impl Iterator<Item = &'a str>,
-    text: &mut String,
-) {
+fn render_visit<'a>(visit: &Visit, story: &Story, notes: impl Iterator<Item = &'a str>, text: &mut String) {
     let account = &visit.account;
     let calls: u32 = account.host_calls.values().sum();
     let _ = writeln!(
         text,
         "  {}: {}{}, {calls} host call{}, {} instructions",
         visit.plugin,
-        verdict(visit, outcome),
+        verdict(visit, &story.outcome),
         milliseconds(account.time),
         if calls == 1 { "" } else { "s" },
         account.instructions
@@ -106,7 +111,7 @@ fn render_visit<'a>(
         row(text, "calls", &call_list(account));
     }
     account.lines.iter().for_each(|line| row(text, level(line), &printable(&line.message)));
-    warnings(visit).iter().for_each(|warning| row(text, "note", warning));
+    warnings(visit, story).iter().for_each(|warning| row(text, "note", warning));
 }
 
 /// What the plugin decided, if it did.
@@ -141,8 +146,10 @@ fn response_changes(visit: &Visit) -> Vec<String> {
     }
 }
 
-fn warnings(visit: &Visit) -> Vec<String> {
-    let failure = visit.failure.as_ref().map(|reason| format!("its VM has failed: {}", printable(reason)));
+fn warnings(visit: &Visit, story: &Story) -> Vec<String> {
+    let failure = visit.failure.as_ref();
+    let failure =
+        failure.map(|reason| format!("its VM has failed: {}; {}", printable(reason), story.prospect));
     let head =
         visit.request.iter().flatten().any(|request| request.headers.first(":method") == Some(b"HEAD"));
     let sides = [("request", &visit.request), ("response", &visit.response)];

@@ -4,10 +4,14 @@
 //! writes them anew.
 
 mod cases;
+mod guests;
 mod help;
+mod http2;
 mod inspect;
 mod program;
 mod proxy;
 mod run;
+mod run_http2;
+mod run_process;
 mod run_refused;
 mod run_reload;

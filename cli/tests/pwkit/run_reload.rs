@@ -3,6 +3,8 @@
 use crate::program::Workshop;
 use crate::proxy::{ANSWERING, CONFIGURED, Proxy};
 use std::collections::BTreeSet;
+use std::io::{Read, Write};
+use std::net::TcpStream;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 fn serve(workshop: &Workshop) -> Proxy {
@@ -12,7 +14,7 @@ fn serve(workshop: &Workshop) -> Proxy {
 }
 
 #[test]
-fn no_request_is_lost_while_configurations_change() {
+fn no_request_is_lost_while_configurations_and_modules_change() {
     let workshop = Workshop::new("reload");
     let mut proxy = serve(&workshop);
     let (over, address) = (AtomicBool::new(false), proxy.address);
@@ -36,6 +38,9 @@ fn no_request_is_lost_while_configurations_change() {
             workshop.file("plugin.json", "x".repeat(round));
             let line = proxy.read_until("reloaded");
             assert!(line.starts_with("reloaded plugin.json in "), "{line}");
+            workshop.module("plugin.wasm", &CONFIGURED.replace("$free", &format!("$free{round}")));
+            let line = proxy.read_until("reloaded");
+            assert!(line.starts_with("reloaded plugin.wasm in "), "{line}");
         }
         over.store(true, Ordering::Relaxed);
         for client in clients {
@@ -45,7 +50,43 @@ fn no_request_is_lost_while_configurations_change() {
         }
     });
     assert!(proxy.get("/").ends_with("x-config: xxx\n"));
-    assert!(proxy.stats().contains("pwkit_reloads_total{outcome=\"accepted\"} 3\n"));
+    assert!(proxy.stats().contains("pwkit_reloads_total{outcome=\"accepted\"} 6\n"));
+}
+
+#[test]
+fn a_request_under_way_ends_with_the_plugins_that_it_began_with() {
+    let workshop = Workshop::new("under-way");
+    let mut proxy = serve(&workshop);
+    let mut client = TcpStream::connect(proxy.address).expect("somebody listens");
+    let head = "POST / HTTP/1.1\r\nhost: a\r\nconnection: close\r\ncontent-length: 2\r\nexpect: 100-continue\r\n\r\n";
+    client.write_all(head.as_bytes()).expect("it reads");
+    let mut begun = [0; 25];
+    client.read_exact(&mut begun).expect("it has begun");
+    assert_eq!(&begun, b"HTTP/1.1 100 Continue\r\n\r\n");
+    workshop.module("plugin.wasm", ANSWERING);
+    proxy.read_until("reloaded plugin.wasm");
+    assert!(proxy.get("/").starts_with("HTTP/1.1 403 "));
+    client.write_all(b"ab").expect("it reads");
+    let mut answer = String::new();
+    client.read_to_string(&mut answer).expect("an answer");
+    assert!(answer.starts_with("HTTP/1.1 200 OK\r\n") && answer.ends_with("x-config: 0\n\nab\n"), "{answer}");
+}
+
+#[test]
+fn a_module_that_is_half_written_waits_for_its_other_half() {
+    let workshop = Workshop::new("half");
+    let mut proxy = serve(&workshop);
+    let whole = wat::parse_str(ANSWERING).expect("a module");
+    workshop.file("plugin.wasm", &whole[..whole.len() / 2]);
+    let line = proxy.read_until("not reloaded");
+    assert!(
+        line.starts_with("not reloaded: plugin.wasm: not a WebAssembly module: unexpected end"),
+        "{line}"
+    );
+    assert!(proxy.get("/").ends_with("x-config: 0\n"));
+    workshop.file("plugin.wasm", &whole);
+    proxy.read_until("reloaded plugin.wasm");
+    assert!(proxy.get("/").starts_with("HTTP/1.1 403 "));
 }
 
 #[test]

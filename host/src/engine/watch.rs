@@ -215,6 +215,11 @@ impl Vm {
     /// What each plugin did for a stream.
     pub(super) fn visits(&self, stream: &mut Stream) -> Vec<Visit> {
         let Some(watch) = stream.watch.take() else { return Vec::new() };
+        let silent = |account: &Account| *account == Account::default();
+        let failed = || stream.seats.iter().any(|seat| self.failure_of_plugin(seat.plugin).is_some());
+        if !watch.everything && watch.accounts.iter().all(silent) && !failed() {
+            return Vec::new();
+        }
         let Watch { request, response, accounts, answered, .. } = *watch;
         let last = request.len().saturating_sub(1);
         let at = |glimpses: &[Option<Glimpse>], index: usize| glimpses.get(index).cloned().flatten();
