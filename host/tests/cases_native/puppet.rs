@@ -473,8 +473,10 @@ fn map(name: &str) -> u32 {
 }
 
 fn buffer(name: &str) -> u32 {
-    ["request", "response", "", "", "answer", "grpc"].iter().position(|known| *known == name).unwrap_or(1)
-        as u32
+    ["request", "response", "", "", "answer", "grpc", "vm", "plugin"]
+        .iter()
+        .position(|known| *known == name)
+        .unwrap_or(1) as u32
 }
 
 fn number(digits: &str) -> usize {
