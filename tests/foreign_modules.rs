@@ -3,8 +3,8 @@
 //! - `host/tests/hostile`: hand-written modules that break every rule a module can break. `limits` below it holds those
 //!   that only the embedded host survives.
 //! - `host/tests/abi`: hand-written modules of each version of the ABI.
-//! - `host/tests/cases_native/puppet.rs`, on the plain `proxy-wasm` crate, built as a module here: the cases that the native
-//!   back end runs on it.
+//! - `host/tests/cases_native/puppet.rs`, on the plain `proxy-wasm` crate: the cases that the native back end runs on it.
+//! - `host/tests/examples`: the example programs of that crate, written anew on it, and on the raw ABI in each version.
 //!
 //! A `.wat` file has a case file beside it; those in `start` never get so far, tests/module_errors.rs has them.
 
@@ -12,14 +12,15 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use proxy_wasm_kit_host::case::{Subject, subjects_main};
-use proxy_wasm_kit_tests::{cargo, envoy, hand_written, read, relative, root, tree_of};
+use proxy_wasm_kit_tests::guest_modules::{self, RAW};
+use proxy_wasm_kit_tests::{envoy, hand_written, relative, root, tree_of};
 
 fn main() -> ExitCode {
     let sources = ["host/tests/abi", "host/tests/hostile"].map(|folder| tree_of(&root().join(folder)));
     let sources = sources.into_iter().flatten();
     let wat = sources.filter(|path| path.extension().is_some_and(|extension| extension == "wat"));
     let wat = wat.filter(|path| path.with_extension("yaml").is_file());
-    let subjects: Vec<Subject> = wat.map(|path| subject(&path)).chain([puppet()]).collect();
+    let subjects: Vec<Subject> = wat.map(|path| subject(&path)).chain(guests()).collect();
     subjects_main(envoy().as_deref(), &subjects)
 }
 
@@ -39,39 +40,16 @@ fn target() -> PathBuf {
     folder
 }
 
-/// The guest of the host's own cases. The package is made here, with the versions that the workspace has locked: a member
-/// of the workspace that is a module would have to be an extension.
-fn puppet() -> Subject {
-    let package = target().join("puppet");
-    std::fs::create_dir_all(&package).expect("the target folder can be written to");
-    let source = root().join("host/tests/cases_native/puppet.rs");
-    let manifest = "[package]\nname = \"puppet\"\nversion = \"0.0.0\"\nedition = \"2024\"\n\n\
-                    [lib]\npath = \"lib.rs\"\ncrate-type = [\"cdylib\"]\n\n\
-                    [dependencies]\nproxy-wasm = \"0.2\"\nserde_json = \"1\"\n\n[workspace]\n";
-    let library = format!(
-        "//! The puppet as a module.\n#[path = {source:?}]\nmod puppet;\nproxy_wasm::main! {{{{ puppet::initialize(); }}}}\n"
-    );
-    write(&package.join("Cargo.toml"), manifest);
-    write(&package.join("lib.rs"), &library);
-    write(&package.join("Cargo.lock"), &read("Cargo.lock"));
-    let manifest = package.join("Cargo.toml");
-    let manifest = manifest.to_str().expect("the target folder has a name that is text");
-    // Its own folder: the one of the workspace is locked while tests are built.
-    let built = package.join("target");
-    let built = built.to_str().expect("the target folder has a name that is text");
-    let flags = ["--release", "--quiet", "--target=wasm32-wasip1", "--target-dir", built];
-    cargo(&[&["build", "--manifest-path", manifest], flags.as_slice()].concat());
-    Subject {
-        name: "tests".into(),
-        module: Path::new(built).join("wasm32-wasip1/release/puppet.wasm"),
-        cases: root().join("host/tests/cases"),
+/// The guests in Rust. All programs on the raw ABI have the cases of those on the crate.
+fn guests() -> impl Iterator<Item = Subject> {
+    let modules = guest_modules::build(&target().join("guests"));
+    let examples = [("examples", "plain")].into_iter().chain(RAW.map(|name| (name, name)));
+    let cases = examples.map(|(name, module)| (name, module, "host/tests/examples/cases"));
+    let cases = [("tests", "puppet", "host/tests/cases")].into_iter().chain(cases);
+    cases.map(move |(name, module, cases)| Subject {
+        name: name.into(),
+        module: modules.join(module).with_extension("wasm"),
+        cases: root().join(cases),
         envoy: true,
-    }
-}
-
-/// Writes a file, unless it is there as it shall be: cargo would build again.
-fn write(path: &Path, text: &str) {
-    if std::fs::read_to_string(path).ok().as_deref() != Some(text) {
-        std::fs::write(path, text).expect("the target folder can be written to");
-    }
+    })
 }

@@ -1,5 +1,6 @@
 //! What the checks of this folder share: where the workspace is, what cargo knows of it, which files it holds.
 
+pub mod guest_modules;
 pub mod hand_written;
 
 use std::io::Write;

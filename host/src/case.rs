@@ -15,6 +15,7 @@ mod load;
 mod native;
 mod plugins;
 mod report;
+mod routing;
 mod subjects;
 #[cfg(test)]
 mod tests;

@@ -1,6 +1,7 @@
 //! TCP connections through network filters: what both ends do goes in, what both ends got comes out.
 
 use crate::exchange::Exchange;
+use std::net::SocketAddr;
 use std::time::Duration;
 
 /// What happens on a connection, in this order. When it is through, the client ends what it sends, and then the upstream.
@@ -10,6 +11,8 @@ pub struct Connection {
     pub acts: Vec<Act>,
     /// Nobody listens at the upstream's address.
     pub refused: bool,
+    /// Where the client says that it comes from.
+    pub source: Option<SocketAddr>,
 }
 
 /// What one of the ends does.
@@ -40,6 +43,8 @@ pub struct Connected {
     pub client_ended: bool,
     /// What the upstream got; none when it was never connected to.
     pub upstream: Option<Vec<u8>>,
+    /// The cluster that it was sent to; none when the upstream was never connected to, or the connection never ended.
+    pub cluster: Option<String>,
     /// The upstream was told that no more will come.
     pub upstream_ended: bool,
     /// A plugin held the connection back, and never let it go on.

@@ -80,7 +80,10 @@ pub enum Filter {
     /// It sees requests.
     Http,
     /// It sees connections.
-    Network,
+    Network {
+        /// Each begins with where it comes from, by the PROXY protocol.
+        announced: bool,
+    },
 }
 
 /// What became of a plugin that was brought to Envoy.
@@ -146,8 +149,9 @@ impl Envoy {
         let plugins = plugins.collect::<Result<Vec<_>, Error>>()?;
         let listener = match filter {
             Filter::Http => bootstrap::listener(self.process.folder(), &vm_id, &plugins, filter_state),
-            Filter::Network => {
-                tcp::listener(self.process.folder(), &vm_id, &plugins[0].0, setup, filter_state)
+            Filter::Network { announced } => {
+                let place = (self.process.folder(), vm_id.as_str());
+                tcp::listener(place, &plugins[0].0, setup, filter_state, announced)
             }
         };
         bootstrap::write_listeners(self.process.folder(), &[listener])?;
@@ -163,8 +167,11 @@ impl Envoy {
     /// Replaces the clusters by those of a plugin, and waits until Envoy has them.
     fn bring_clusters(&self, setup: &Setup) -> Result<clusters::Clusters, Error> {
         let servers = clusters::Clusters::start(&setup.clusters, &self.closed)?;
-        bootstrap::write_clusters(self.process.folder(), &servers.addresses)?;
-        let wanted: BTreeSet<String> = servers.addresses.keys().cloned().collect();
+        let mut addresses = servers.addresses.clone();
+        let upstream = self.tcp.address()?;
+        addresses.extend(setup.tcp_clusters.iter().map(|name| (name.clone(), Some(upstream))));
+        bootstrap::write_clusters(self.process.folder(), &addresses)?;
+        let wanted: BTreeSet<String> = addresses.into_keys().collect();
         let own = |name: &String| [bootstrap::CLUSTER, tcp::CLUSTER].contains(&name.as_str());
         wait("the clusters", || {
             self.process.check_alive()?;

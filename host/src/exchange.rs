@@ -159,7 +159,17 @@ pub struct Setup {
     pub protocol: Protocol,
     /// The clusters that a plugin can call, by name.
     pub clusters: BTreeMap<String, Cluster>,
+    /// What filters before the plugins say in the metadata of each request (the attribute `metadata`).
+    pub dynamic_metadata: Metadata,
+    /// The metadata of the route of all requests (`xds.route_metadata`).
+    pub route_metadata: Metadata,
+    /// The clusters that a network filter can send a connection to, besides the usual one. All of them lead to the same
+    /// upstream.
+    pub tcp_clusters: BTreeSet<String>,
 }
+
+/// Metadata in Envoy's configuration: objects by the names of the filters that they are for.
+pub type Metadata = BTreeMap<String, serde_json::Map<String, serde_json::Value>>;
 
 impl Default for Setup {
     fn default() -> Self {
@@ -186,6 +196,9 @@ impl Default for Setup {
             environment: BTreeMap::new(),
             protocol: Protocol::Http1,
             clusters: BTreeMap::new(),
+            dynamic_metadata: Metadata::new(),
+            route_metadata: Metadata::new(),
+            tcp_clusters: BTreeSet::new(),
         }
     }
 }

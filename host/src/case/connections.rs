@@ -1,6 +1,7 @@
 //! Connections in cases: how a network filter is tested. What the two ends do, and what each of them must get.
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -19,6 +20,9 @@ use crate::exchange::Level;
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct ConnectionEntry {
+    /// Address and port that the client says that it comes from, as in `10.0.0.2:4000`.
+    #[schemars(with = "Option<String>")]
+    from: Option<SocketAddr>,
     /// What the ends do, in this order. Then the client ends what it sends, and after it the upstream.
     #[serde(rename = "do")]
     acts: Vec<ActEntry>,
@@ -69,6 +73,8 @@ pub(super) struct ExpectConnection {
     upstream: Option<Text>,
     /// Whether the upstream is connected to at all.
     connected: Option<bool>,
+    /// The cluster that it is sent to.
+    cluster: Option<String>,
     /// Whether the connection comes to an end.
     closed: Option<bool>,
     /// Filter state at the end of the connection, by full name (`wasm.NAME`); null where there must be none.
@@ -91,9 +97,10 @@ pub(super) struct Talk {
 
 /// Reads one connection.
 pub(super) fn talk(entry: &Spanned<ConnectionEntry>, level: Level) -> Result<Talk, Fault> {
-    let ConnectionEntry { acts, fault, expect, differs } = &entry.value;
+    let ConnectionEntry { from, acts, fault, expect, differs } = &entry.value;
     let expect = expectation(expect.as_ref(), differs.as_ref(), |expect| can_fail(expect, level))?;
-    let connection = Connection { acts: acts.iter().map(act).collect(), refused: fault.is_some() };
+    let acts = acts.iter().map(act).collect();
+    let connection = Connection { acts, refused: fault.is_some(), source: *from };
     Ok(Talk { line: entry.referenced.line(), connection, expect })
 }
 
@@ -129,7 +136,10 @@ impl ExpectConnection {
 
 fn can_fail(expect: &ExpectConnection, level: Level) -> Result<(), String> {
     let own = [expect.client.is_some(), expect.upstream.is_some()];
-    let own = own.contains(&true) || expect.connected.is_some() || expect.closed.is_some();
+    let own = own.contains(&true)
+        || expect.connected.is_some()
+        || expect.cluster.is_some()
+        || expect.closed.is_some();
     let common = expect.common();
     let nothing = common.filter_state.is_none()
         && common.log.is_none()
@@ -165,6 +175,9 @@ fn compare(sheet: &mut Sheet, expect: &ExpectConnection, host: Host, seen: &Conn
             sheet.add(what, expected.to_string(), seen.to_string());
         }
     }
+    if let Some(cluster) = expect.cluster.as_ref().filter(|cluster| Some(*cluster) != seen.cluster.as_ref()) {
+        sheet.add("cluster", cluster, seen.cluster.as_deref().unwrap_or("none"));
+    }
     sheet.common(&expect.common(), host, &seen.seen);
 }
 
@@ -185,6 +198,7 @@ mod tests {
     fn each_expectation_on_a_connection_can_fail() {
         let mut connected =
             Connected { client: b"hi".into(), upstream: Some(b"hello".into()), ..Connected::default() };
+        connected.cluster = Some("one".into());
         connected.seen.filter_state.insert("wasm.a".into(), b"1".into());
         connected.seen.host_calls.insert("proxy_log".into(), 2);
         let seen = Seen { connections: vec![connected], ..Seen::default() };
@@ -192,6 +206,7 @@ mod tests {
             ("client: hi", "client: x", "bytes for the client\n    expected \"x\"\n    seen     \"hi\""),
             ("upstream: hello", "upstream: x", "bytes for the upstream"),
             ("connected: true", "connected: false", "connected to the upstream\n    expected false"),
+            ("cluster: one", "cluster: two", "cluster\n    expected two\n    seen     one"),
             ("closed: true", "closed: false", "closed\n    expected false\n    seen     true"),
             ("filter_state: {wasm.a: \"1\"}", "filter_state: {wasm.a: ~}", "filter state wasm.a"),
             ("host_calls: 2", "host_calls: 1", "host calls"),
@@ -215,6 +230,8 @@ mod tests {
             ("{do: []}", "expects nothing"),
             ("{do: [hangs], expect: {closed: true}}", "connections[0].do[0]"),
             ("{do: [], expect: {client: a, host_calls: {}}}", "host_calls: is empty"),
+            ("{do: [], from: here, expect: {closed: true}}", "connections[0].from"),
+            ("{do: [], from: '10.0.0.1:9', expect: {closed: true}}, {do: []}", "from: give it for all"),
             ("{do: [], expect: {closed: true}}], requests: [{send: {}}", "both `requests` and `connections`"),
         ];
         for (connection, message) in rows {

@@ -66,7 +66,10 @@ impl Runner {
 
 fn run(envoy: &mut Envoy, module: &Path, case: &Case) -> Result<Seen, Error> {
     let filter_state: Vec<_> = case.filter_state().collect();
-    let filter = if case.connections().next().is_some() { Filter::Network } else { Filter::Http };
+    let filter = match case.connections().next() {
+        Some(first) => Filter::Network { announced: first.source.is_some() },
+        None => Filter::Http,
+    };
     let plugins = case.plugins().iter().map(|plugin| (plugin.module(module), &plugin.setup));
     let plugins: Vec<_> = plugins.collect();
     match envoy.load(&plugins, filter, &filter_state)? {

@@ -101,6 +101,15 @@ pub(super) struct CaseEntry {
     /// How many bytes of a body the proxy holds back for a plugin; 1 MiB by default.
     #[schemars(range(min = 1))]
     pub(super) buffer_limit: Option<u32>,
+    /// What filters before the plugin say in the dynamic metadata of each request, by their names.
+    #[serde(default)]
+    pub(super) dynamic_metadata: exchange::Metadata,
+    /// The metadata of the route of all requests, by the names of the filters that it is for.
+    #[serde(default)]
+    pub(super) route_metadata: exchange::Metadata,
+    /// Clusters that a network filter can send a connection to, besides the usual one; all lead to the same upstream.
+    #[serde(default)]
+    pub(super) tcp_clusters: BTreeSet<String>,
     /// What the plugin reads as the time when it starts; a real Envoy has the clock of the machine.
     pub(super) clock: Option<Moment>,
     /// The requests, sent one after the other to the same VM.

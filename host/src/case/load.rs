@@ -15,7 +15,7 @@ use super::format::{
     Node, Reached, Request, RequestEntry, Upstream,
 };
 use super::text::Text;
-use super::{Case, Expectation, Placed, Step, plugins};
+use super::{Case, Expectation, Placed, Step, plugins, routing};
 use crate::engine::Errand;
 use crate::exchange::{self, Clock, Headers, Message, Random, Setup};
 
@@ -195,6 +195,7 @@ fn whole_case(case: &Case) -> Result<(), Fault> {
         about("a configuration that is rejected serves no requests; remove `requests` or `rejected`"),
     )?;
     clusters_exist(case).map_err(|(line, text)| (line, about(&text)))?;
+    routing::fits(case).map_err(|(line, text)| (line, about(&text)))?;
     whole_proxy(case).map_err(|(line, text)| (line, about(text)))?;
     let any = of_all.is_some()
         || case.steps.iter().any(|step| step.expect.everywhere.is_some())
@@ -267,6 +268,9 @@ fn setup(shared: &CaseFile, case: &CaseEntry, plugin: &str) -> Setup {
         random: Random::Seed(case.seed),
         buffer_limit: case.buffer_limit.map_or(default.buffer_limit, |limit| limit as usize),
         clock: case.clock.map_or(default.clock, |moment| Clock::Fixed(moment.0)),
+        dynamic_metadata: case.dynamic_metadata.clone(),
+        route_metadata: case.route_metadata.clone(),
+        tcp_clusters: case.tcp_clusters.clone(),
         ..default
     }
 }

@@ -4,19 +4,19 @@
 
 use super::foreign::Form;
 use super::guest::Side;
-use super::node::node;
+use super::node::{metadata, node};
 use super::reply;
 use super::stream::Stream;
 use super::upstream::CONNECTION_REFUSED;
 use super::value::Value;
 use super::vm::Vm;
-use crate::exchange::{Direction, Headers, Protocol};
+use crate::exchange::{Direction, Headers, Metadata, Protocol};
 use std::collections::BTreeSet;
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 /// The addresses of an exchange: nothing is listening there.
-const CLIENT: (&str, i64) = ("127.0.0.1:40000", 40_000);
-const LISTENER: (&str, i64) = ("127.0.0.1:10000", 10_000);
+const CLIENT: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 40_000);
+const LISTENER: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 10_000);
 const UPSTREAM: (&str, i64) = ("127.0.0.1:8081", 8081);
 /// The response flag DC.
 const DOWNSTREAM_TERMINATION: i64 = 1 << 14;
@@ -31,14 +31,15 @@ impl Vm {
             b"plugin_vm_id" => return Some(Value::text(&self.plugin().setup.vm_id)),
             b"xds" => {
                 let (node, direction) = (node(&self.setup), self.setup.direction);
-                let stream = self.stream();
-                let way = stream.map(|stream| (stream.upstream.is_some(), stream.tcp.is_none()));
+                let route = metadata(&self.setup.route_metadata);
+                let way = self.stream().map(|stream| Way::of(stream, route));
                 return Some(xds_attributes(node, direction, way));
             }
             _ => {}
         }
         let now = self.now();
         let spoken = self.setup.protocol;
+        let dynamic = metadata(&self.setup.dynamic_metadata);
         let stream = self.stream()?;
         let protocol = match stream.link.map_or(spoken, |link| link.protocol) {
             Protocol::Http1 => "HTTP/1.1",
@@ -49,10 +50,10 @@ impl Vm {
             b"response" => response(stream),
             b"connection" => connection(stream),
             b"connection_id" => Value::Uint(connection_number(stream)),
-            b"source" => stream.link.map_or_else(|| peer(CLIENT), |link| real_peer(link.client)),
-            b"destination" => stream.link.map_or_else(|| peer(LISTENER), |link| real_peer(link.listener)),
+            b"source" => peer(client(stream)),
+            b"destination" => peer(stream.link.map_or(LISTENER, |link| link.listener)),
             b"upstream" => upstream(stream),
-            b"metadata" => Value::Message(Vec::new(), vec![("filter_metadata", Value::Map(Vec::new()))]),
+            b"metadata" => dynamic,
             b"filter_state" => filter_state(stream),
             b"upstream_filter_state" => stream.upstream.as_ref().map(|_| Value::Lookup(Vec::new()))?,
             _ => return wasm_state(stream, name),
@@ -169,29 +170,52 @@ fn connection(stream: &Stream) -> Value {
     ])
 }
 
-fn peer((address, port): (&str, i64)) -> Value {
-    Value::lookup([("address", Some(Value::text(address))), ("port", Some(Value::Int(port)))])
+fn peer(address: SocketAddr) -> Value {
+    let port = Value::Int(address.port().into());
+    Value::lookup([("address", Some(Value::text(address.to_string()))), ("port", Some(port))])
 }
 
-fn real_peer(address: SocketAddr) -> Value {
-    peer((&address.to_string(), address.port().into()))
+/// Where the client is, or says that it is.
+fn client(stream: &Stream) -> SocketAddr {
+    let said = stream.tcp.as_ref().and_then(|tcp| tcp.source);
+    said.or(stream.link.map(|link| link.client)).unwrap_or(CLIENT)
 }
 
-/// The root context knows the node only. `way` tells of a stream whether it has met an upstream host, which has no metadata
-/// of its own, and whether it is routed, as HTTP is; a connection's cluster is known no sooner than its host.
-fn xds_attributes(node: Value, direction: Direction, way: Option<(bool, bool)>) -> Value {
-    let (met, routed) = way.unwrap_or_default();
-    let when = |value: Value| Some(value).filter(|_| way.is_some());
-    let clustered = |value: Value| Some(value).filter(|_| met || routed);
-    let routed = |value: Value| Some(value).filter(|_| routed);
+/// Where a stream goes.
+struct Way {
+    /// It has met an upstream host, which has no metadata of its own.
+    met: bool,
+    /// It is known no sooner than the host where nothing is routed.
+    cluster: Option<Value>,
+    /// The metadata of its route, if it has one, as HTTP does.
+    route: Option<Value>,
+}
+
+impl Way {
+    fn of(stream: &Stream, route: Value) -> Self {
+        let met = stream.upstream.is_some();
+        match &stream.tcp {
+            None => Self { met, cluster: Some(Value::text("upstream")), route: Some(route) },
+            Some(tcp) => Self { met, cluster: met.then(|| Value::text(tcp.cluster())), route: None },
+        }
+    }
+}
+
+/// The root context knows the node only.
+fn xds_attributes(node: Value, direction: Direction, way: Option<Way>) -> Value {
+    let stream = way.is_some();
+    let Way { met, cluster, route } = way.unwrap_or(Way { met: false, cluster: None, route: None });
+    let (clustered, has_route) = (cluster.is_some(), route.is_some());
+    let when = |value: Value| Some(value).filter(|_| stream);
+    let routed = |value: Value| Some(value).filter(|_| has_route);
     let host = || Some(Value::Null).filter(|_| met);
-    let empty = || Value::Message(Vec::new(), vec![("filter_metadata", Value::Map(Vec::new()))]);
+    let empty = || metadata(&Metadata::new());
     Value::lookup([
         ("node", Some(node)),
-        ("cluster_name", clustered(Value::text("upstream"))),
-        ("cluster_metadata", clustered(empty())),
+        ("cluster_name", cluster),
+        ("cluster_metadata", Some(empty()).filter(|_| clustered)),
         ("route_name", routed(Value::text(""))),
-        ("route_metadata", routed(empty())),
+        ("route_metadata", route),
         ("virtual_host_name", routed(Value::text("all"))),
         ("virtual_host_metadata", routed(empty())),
         ("upstream_host_metadata", host()),

@@ -2,19 +2,18 @@
 
 use super::protobuf::put_bytes as bytes;
 use super::value::Value;
-use crate::exchange::Setup;
-use serde_json::Value as Json;
+use crate::exchange::{Metadata, Setup};
+use serde_json::{Map, Value as Json};
 
 /// `envoy.config.core.v3.Node`.
 pub(super) fn node(setup: &Setup) -> Value {
     let mut wire = Vec::new();
     bytes(&mut wire, 1, setup.node_id.as_bytes());
     bytes(&mut wire, 2, setup.node_cluster.as_bytes());
-    bytes(&mut wire, 3, &structure(&setup.node_metadata));
-    let metadata = match &setup.node_metadata {
-        Json::Object(_) => Value::from(&setup.node_metadata),
-        _ => Value::Map(Vec::new()),
-    };
+    let nothing_known = Map::new();
+    let metadata = setup.node_metadata.as_object().unwrap_or(&nothing_known);
+    bytes(&mut wire, 3, &structure(metadata));
+    let metadata = fields_of(metadata);
     let fields = vec![
         ("id", Value::text(&setup.node_id)),
         ("cluster", Value::text(&setup.node_cluster)),
@@ -29,10 +28,27 @@ fn nothing(name: &'static str) -> (&'static str, Value) {
     (name, Value::text(""))
 }
 
-/// `google.protobuf.Struct`.
-fn structure(json: &Json) -> Vec<u8> {
+/// `envoy.config.core.v3.Metadata`.
+pub(super) fn metadata(metadata: &Metadata) -> Value {
     let mut wire = Vec::new();
-    for (key, value) in json.as_object().into_iter().flatten() {
+    for (filter, object) in metadata {
+        let mut entry = Vec::new();
+        bytes(&mut entry, 1, filter.as_bytes());
+        bytes(&mut entry, 2, &structure(object));
+        bytes(&mut wire, 1, &entry);
+    }
+    let filters = metadata.iter().map(|(filter, object)| (filter.clone().into(), fields_of(object)));
+    Value::Message(wire, vec![("filter_metadata", Value::Map(filters.collect()))])
+}
+
+fn fields_of(object: &Map<String, Json>) -> Value {
+    Value::Map(object.iter().map(|(key, value)| (key.clone().into(), value.into())).collect())
+}
+
+/// `google.protobuf.Struct`.
+fn structure(object: &Map<String, Json>) -> Vec<u8> {
+    let mut wire = Vec::new();
+    for (key, value) in object {
         let mut entry = Vec::new();
         bytes(&mut entry, 1, key.as_bytes());
         bytes(&mut entry, 2, &value_message(value));
@@ -52,7 +68,7 @@ fn value_message(json: &Json) -> Vec<u8> {
         }
         Json::String(text) => bytes(&mut wire, 3, text.as_bytes()),
         Json::Bool(truth) => wire.extend([4 << 3, u8::from(*truth)]),
-        Json::Object(_) => bytes(&mut wire, 5, &structure(json)),
+        Json::Object(object) => bytes(&mut wire, 5, &structure(object)),
         Json::Array(items) => {
             let mut list = Vec::new();
             items.iter().for_each(|item| bytes(&mut list, 1, &value_message(item)));

@@ -17,6 +17,11 @@ mod drive;
 
 use super::guest::Side;
 use super::stream::Stream;
+use crate::connection::Connection;
+use std::net::SocketAddr;
+
+/// Where a connection goes that no plugin sends elsewhere.
+const CLUSTER: &str = "tcp_upstream";
 
 /// A connection, beside what it has in common with an HTTP stream.
 #[derive(Debug, Default)]
@@ -27,6 +32,10 @@ pub(super) struct Tcp {
     introduced: usize,
     /// Nobody listens at the upstream's address.
     refused: bool,
+    /// Where the client says that it comes from.
+    pub(super) source: Option<SocketAddr>,
+    /// The cluster that a plugin has sent it to, as the TCP proxy has read it.
+    cluster: Option<String>,
     connected: bool,
     /// The client's connection is closed.
     closed: bool,
@@ -61,6 +70,15 @@ impl Flow {
 }
 
 impl Tcp {
+    fn new(connection: &Connection) -> Self {
+        Self { refused: connection.refused, source: connection.source, ..Self::default() }
+    }
+
+    /// Where the connection goes.
+    pub(super) fn cluster(&self) -> &str {
+        self.cluster.as_deref().unwrap_or(CLUSTER)
+    }
+
     pub(super) fn flow(&mut self, side: Side) -> &mut Flow {
         match side {
             Side::Request => &mut self.downstream,

@@ -18,6 +18,7 @@ pub(super) struct AccessLog(pub(super) PathBuf);
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Record {
     pub(super) details: String,
+    pub(super) cluster: Option<String>,
     pub(super) filter_state: BTreeMap<String, Vec<u8>>,
 }
 
@@ -40,7 +41,8 @@ impl Record {
     fn of(record: &Value) -> Self {
         let state = record["filter_state"].as_object().into_iter().flatten();
         let filter_state = state.filter_map(|(name, value)| Some((name.clone(), bytes(value)?))).collect();
-        Self { details: record["details"].as_str().unwrap_or_default().into(), filter_state }
+        let text = |name: &str| record[name].as_str().map(str::to_owned);
+        Self { details: text("details").unwrap_or_default(), cluster: text("cluster"), filter_state }
     }
 }
 
@@ -65,7 +67,7 @@ mod tests {
         let path = std::env::temp_dir().join(format!("pwkit-access-{}", std::process::id()));
         let state = r#"{"wasm.a":{"@type":"type.googleapis.com/google.protobuf.BytesValue","value":"/w=="},"b":null}"#;
         let lines = format!(
-            "{{\"vm_id\":\"case-1\",\"details\":\"x\"}}\n\
+            "{{\"vm_id\":\"case-1\",\"details\":\"x\",\"cluster\":\"c\"}}\n\
              {{\"vm_id\":\"case-2\",\"details\":null,\"filter_state\":{state}}}\n{{\"vm_id\":\"case-3\""
         );
         std::fs::write(&path, lines).unwrap();
@@ -73,7 +75,8 @@ mod tests {
         let second = log.of_vm(0, "case-2").unwrap().unwrap();
         assert_eq!(second.details, "");
         assert_eq!(second.filter_state, [("wasm.a".to_owned(), vec![0xff])].into());
-        assert_eq!(log.of_vm(0, "case-1").unwrap().unwrap().details, "x");
+        let first = log.of_vm(0, "case-1").unwrap().unwrap();
+        assert_eq!((first.details.as_str(), first.cluster.as_deref()), ("x", Some("c")));
         assert_eq!(log.of_vm(0, "case-3").unwrap(), None);
         assert_eq!(log.of_vm(log.end().unwrap(), "case-1").unwrap(), None);
         std::fs::remove_file(path).unwrap();

@@ -9,7 +9,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::{Map, Value, json};
 
 use super::Error;
-use crate::exchange::{Direction, FailurePolicy, Setup};
+use crate::exchange::{Direction, FailurePolicy, Metadata, Setup};
 
 /// The proxy that an Envoy is.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -163,15 +163,30 @@ pub(super) fn listener(
     filter_state: &[&str],
 ) -> Value {
     // An empty prefix takes every path, also one that does not start with a slash.
-    let route = json!({"match": {"prefix": ""}, "route": {"cluster": "upstream", "timeout": "0s"}});
+    let (routed, said) = plugins.first().map_or_else(Default::default, |(_, setup)| {
+        (setup.route_metadata.clone(), setup.dynamic_metadata.clone())
+    });
+    let route = json!({
+        "match": {"prefix": ""},
+        "route": {"cluster": "upstream", "timeout": "0s"},
+        "metadata": {"filter_metadata": routed},
+    });
     let filter = |(module, setup): &(PathBuf, &Setup)| {
         let config = json!({"config": plugin(vm_id, module, setup)});
         let filter = any("envoy.extensions.filters.http.wasm.v3", "Wasm", config);
         json!({"name": setup.name, "typed_config": filter})
     };
-    let filters = plugins.iter().map(filter).collect();
+    let filters = metadata_filter(&said).into_iter().chain(plugins.iter().map(filter)).collect();
     let manager = connection_manager(route, filters, access_log(folder, vm_id, filter_state));
     discovered(listener_of(vm_id, manager), plugins[0].1)
+}
+
+/// A filter that says something in the metadata of each request, for later ones to read.
+fn metadata_filter(metadata: &Metadata) -> Option<Value> {
+    let said = metadata.iter().map(|(name, value)| json!({"metadata_namespace": name, "value": value}));
+    let config = json!({"metadata": said.collect::<Vec<_>>()});
+    let filter = any("envoy.extensions.filters.http.set_metadata.v3", "Config", config);
+    (!metadata.is_empty()).then(|| json!({"name": "set_metadata", "typed_config": filter}))
 }
 
 /// A listener that is brought by the discovery, with what concerns all of it in the settings of its first plugin.
@@ -250,7 +265,8 @@ pub(super) fn access_log(folder: &Path, vm_id: &str, filter_state: &[&str]) -> V
         .iter()
         .map(|name| (name.to_string(), format!("%FILTER_STATE({name}:TYPED)%").into()))
         .collect();
-    let mut fields = json!({"vm_id": vm_id, "details": "%RESPONSE_CODE_DETAILS%"});
+    let mut fields =
+        json!({"vm_id": vm_id, "details": "%RESPONSE_CODE_DETAILS%", "cluster": "%UPSTREAM_CLUSTER%"});
     if !state.is_empty() {
         fields["filter_state"] = state.into();
     }

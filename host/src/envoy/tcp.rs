@@ -45,11 +45,11 @@ impl Upstream {
 
 /// The listener that puts a plugin before the upstream.
 pub(super) fn listener(
-    folder: &Path,
-    vm_id: &str,
+    (folder, vm_id): (&Path, &str),
     module: &Path,
     setup: &Setup,
     filter_state: &[&str],
+    announced: bool,
 ) -> Value {
     let (wasm, proxy) =
         ("envoy.extensions.filters.network.wasm.v3", "envoy.extensions.filters.network.tcp_proxy.v3");
@@ -63,7 +63,19 @@ pub(super) fn listener(
         {"name": "wasm", "typed_config": bootstrap::any(wasm, "Wasm", plugin)},
         {"name": "tcp", "typed_config": bootstrap::any(proxy, "TcpProxy", options)},
     ]);
-    bootstrap::discovered(bootstrap::listener_with(vm_id, &filters), setup)
+    let mut listener = bootstrap::listener_with(vm_id, &filters);
+    if announced {
+        let kind = "envoy.extensions.filters.listener.proxy_protocol.v3";
+        let filter = bootstrap::any(kind, "ProxyProtocol", json!({}));
+        listener["listener_filters"] = json!([{"name": "proxy_protocol", "typed_config": filter}]);
+    }
+    bootstrap::discovered(listener, setup)
+}
+
+/// How a connection that comes from elsewhere begins, by the PROXY protocol.
+fn announcement(source: SocketAddr) -> String {
+    let (family, here) = if source.is_ipv4() { ("TCP4", "127.0.0.1") } else { ("TCP6", "::1") };
+    format!("PROXY {family} {} {here} {} 10000\r\n", source.ip(), source.port())
 }
 
 impl Plugin<'_> {
@@ -78,6 +90,9 @@ impl Plugin<'_> {
         while self.envoy.tcp.0.accept().is_ok() {}
         let client = TcpStream::connect(self.address).map_err(during("cannot connect to Envoy"))?;
         let mut ends = Ends { client: End::new(client)?, upstream: None };
+        if let Some(source) = connection.source {
+            ends.client.send(announcement(source).as_bytes());
+        }
         self.settle()?;
         for act in connection.acts.iter().chain(&[Act::ClientEnds, Act::UpstreamEnds]) {
             ends.act(act, &self.envoy.tcp)?;
@@ -90,14 +105,16 @@ impl Plugin<'_> {
         let client_ended = ends.client.over;
         let received = std::mem::take(&mut ends.client.received);
         drop(ends.client);
-        let mut seen = Exchange::default();
+        let (mut seen, mut cluster) = (Exchange::default(), None);
         if closed {
             let access = || self.envoy.process.access().of_vm(access_start, &self.vm_id);
-            seen.filter_state = wait("the access log", access)?.filter_state;
+            let record = wait("the access log", access)?;
+            (seen.filter_state, cluster) = (record.filter_state, record.cluster);
         }
         self.settle()?;
         seen.log = self.envoy.process.log().of_vm_from(log_start, &self.vm_id)?;
-        Ok(Connected { client: received, client_ended, upstream, upstream_ended, held_back: !closed, seen })
+        let held_back = !closed;
+        Ok(Connected { client: received, client_ended, upstream, cluster, upstream_ended, held_back, seen })
     }
 
     /// Twice: what the worker does for a connection may take another turn of its loop.

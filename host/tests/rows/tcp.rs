@@ -53,7 +53,7 @@ fn end(end_of_stream: bool) -> &'static str {
 
 /// Runs one connection, and returns what it showed with the callbacks, joined by commas.
 fn run(acts: &[Act], script: impl FnMut(&Call, &mut Vm) -> u32 + 'static) -> (Connected, String) {
-    run_with(Setup::default(), Connection { acts: acts.to_vec(), refused: false }, script)
+    run_with(Setup::default(), Connection { acts: acts.to_vec(), ..Connection::default() }, script)
 }
 
 fn run_with(
@@ -116,7 +116,7 @@ fn row_52_who_closed_depends_on_who_ended_last() {
 
 #[test]
 fn row_52_a_refused_upstream_closes_the_connection() {
-    let connection = Connection { acts: vec![client("x")], refused: true };
+    let connection = Connection { acts: vec![client("x")], refused: true, ..Connection::default() };
     let (seen, told) = run_with(Setup::default(), connection, move |_, _| 0);
     assert_eq!(told, format!("new, down closed 1, {END}"));
     assert_eq!((seen.upstream, seen.client_ended), (None, true));
@@ -288,7 +288,7 @@ fn row_49_a_failed_plugin_closes_the_connection() {
             .on_downstream_close(|_| Action::Continue)
             .start_with(setup)
             .unwrap();
-        let connection = Connection { acts: vec![client("hello")], refused: false };
+        let connection = Connection { acts: vec![client("hello")], ..Connection::default() };
         [host.connect(connection.clone()), host.connect(connection)]
     };
     for seen in fail(plain()) {
@@ -356,7 +356,7 @@ fn row_52_the_crate_is_told_all_of_a_connection() {
         .on_log(say("log"))
         .on_delete(say("delete"))
         .start()
-        .connect(Connection { acts: vec![client("hello"), upstream("re")], refused: false });
+        .connect(Connection { acts: vec![client("hello"), upstream("re")], ..Connection::default() });
     let expected = [
         r#"("new", 0, false)"#,
         r#"("down", 5, false)"#,

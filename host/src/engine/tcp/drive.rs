@@ -1,6 +1,6 @@
 //! Drives connections: from the first plugin that is told of one to its end.
 
-use super::Tcp;
+use super::{CLUSTER, Tcp};
 use crate::connection::{Act, Connected, Connection};
 use crate::engine::guest::{Call, Guest, Side};
 use crate::engine::worker::Worker;
@@ -16,9 +16,7 @@ impl<G: Guest> Worker<G> {
     pub fn connect(&mut self, connection: Connection) -> Connected {
         let first_line = self.prepare();
         let id = self.open();
-        self.with(id, |stream| {
-            stream.tcp = Some(Tcp { refused: connection.refused, ..Tcp::default() });
-        });
+        self.with(id, |stream| stream.tcp = Some(Tcp::new(&connection)));
         self.introduce(id, 0);
         for act in connection.acts.into_iter().chain([Act::ClientEnds, Act::UpstreamEnds]) {
             self.settle();
@@ -28,6 +26,7 @@ impl<G: Guest> Worker<G> {
         let tcp = self.with(id, |stream| stream.tcp.take()).flatten().unwrap_or_default();
         self.forget(id);
         Connected {
+            cluster: (tcp.connected && tcp.closed).then(|| tcp.cluster().to_owned()),
             client: tcp.upstream.received,
             client_ended: tcp.upstream.end_passed || tcp.closed,
             upstream: tcp.connected.then_some(tcp.downstream.received),
@@ -95,7 +94,8 @@ impl<G: Guest> Worker<G> {
                 return;
             }
         }
-        if self.tcp(id, |tcp| tcp.refused) == Some(true) {
+        let known = self.choose_cluster(id);
+        if !known || self.tcp(id, |tcp| tcp.refused) == Some(true) {
             return self.shut(id, LOCAL);
         }
         self.with(id, |stream| {
@@ -107,6 +107,19 @@ impl<G: Guest> Worker<G> {
         let ended = self.tcp(id, |tcp| tcp.downstream.ended) == Some(true);
         self.flow(id, Side::Request, 0);
         self.after_end(id, Side::Request, ended);
+    }
+
+    /// The TCP proxy goes where a plugin says, by the filter state that it reads for this. Tells whether there is such a
+    /// cluster.
+    fn choose_cluster(&self, id: u32) -> bool {
+        let chosen = self.with(id, |stream| {
+            let name = stream.filter_state.get("envoy.tcp_proxy.cluster")?;
+            let name = String::from_utf8_lossy(name).into_owned();
+            stream.tcp.as_mut()?.cluster = Some(name.clone());
+            Some(name)
+        });
+        let vm = self.vm.borrow();
+        chosen.flatten().is_none_or(|name| name == CLUSTER || vm.setup.tcp_clusters.contains(&name))
     }
 
     /// Shows what is there to the plugins, but for the first `skip`; what all of them let pass reaches the other end. The
