@@ -12,15 +12,19 @@ use serde::{Deserialize, Serialize};
 
 /// Prints what each request of a case costs: host calls by name, and guest instructions
 ///
-/// Both figures are the same in every run and on every machine, so they can be compared with those of another day.
+/// Both figures are the same in every run and on every machine, so they can be
+/// compared with those of another day.
 #[derive(clap::Args)]
+#[command(verbatim_doc_comment)]
 pub(crate) struct Arguments {
     #[command(flatten)]
     selection: Selection,
     /// Keeps the figures in this file
     #[arg(long, value_name = "FILE")]
     save: Option<PathBuf>,
-    /// Compares with the figures in this file; the exit code is 1 if something costs more
+    /// Compares with the figures in this file
+    ///
+    /// The exit code is 1 if something costs more.
     #[arg(long, value_name = "FILE")]
     baseline: Option<PathBuf>,
     /// How much of the baseline a request may cost

@@ -16,9 +16,10 @@ use serde::Serialize;
 
 /// Shows what is in a module: ABI, exports, imports, sizes, and what is wrong with it
 ///
-/// An error is what keeps Envoy from loading the module, or from calling it; a warning is what surprises later. With an
-/// error the exit code is 1.
+/// An error is what keeps Envoy from loading the module, or from calling it; a
+/// warning is what surprises later. With an error the exit code is 1.
 #[derive(clap::Args)]
+#[command(verbatim_doc_comment)]
 pub(crate) struct Arguments {
     /// The module
     #[arg(value_name = "NAME.wasm")]

@@ -16,10 +16,10 @@ use failure::{EXIT_CODES, Failure};
 
 /// Looks at Proxy-Wasm modules, runs them in a local proxy, tests and measures them.
 ///
-/// A module is a WebAssembly file that Envoy and Istio load as an extension. Nothing else has to be installed: pwkit
-/// holds a host that behaves like Envoy.
+/// A module is a WebAssembly file that Envoy and Istio load as an extension. Nothing
+/// else has to be installed: pwkit holds a host that behaves like Envoy.
 #[derive(Parser)]
-#[command(name = "pwkit", version, after_help = EXIT_CODES, max_term_width = 110, subcommand_required = true)]
+#[command(name = "pwkit", version, verbatim_doc_comment, after_help = EXIT_CODES, subcommand_required = true)]
 struct Arguments {
     #[command(subcommand)]
     command: Command,

@@ -38,21 +38,40 @@ use upstream::{Sender, Upstream};
 /// Room for a guest's own stack and for the host functions that it calls at its deepest.
 const STACK: usize = 16 * 1024 * 1024;
 
+/// What `pwkit run --help` ends with.
+const EXAMPLES: &str = "\
+Examples:
+  pwkit run --plugin dist/basic_auth.wasm:auth.yaml
+  pwkit run --plugin a.wasm --plugin b.wasm:b.json --upstream http://127.0.0.1:9000 --watch";
+
 /// Serves HTTP through plugins, for development: nothing else has to be installed
 ///
-/// A request passes the plugins in the order in which they are named. What each of them did is printed: headers, body,
-/// local reply, callouts, host calls, log lines, time. Both sides speak HTTP/1.1 and HTTP/2 without TLS.
+/// A request passes the plugins in the order in which they are named, then the
+/// upstream. What each plugin did is printed: headers, body, local reply, callouts,
+/// host calls, log lines, time. Both sides speak HTTP/1.1 and HTTP/2 without TLS.
 #[derive(clap::Args)]
+#[command(verbatim_doc_comment, after_help = EXAMPLES)]
 pub(crate) struct Arguments {
-    /// A module, and behind a colon its configuration: JSON, or YAML that the plugin gets as JSON. Repeat it for a chain.
-    /// With /PREFIX= in front it serves only what lies below that path, and sees paths without it
-    #[arg(long = "plugin", value_name = "[/PREFIX=]NAME.wasm[:CONFIG]", required = true)]
+    /// A module and, behind a colon, its configuration; repeat it for a chain
+    ///
+    /// The configuration is JSON, or YAML that the plugin gets as JSON. With /PREFIX=
+    /// in front the plugin serves what lies below that path, and sees paths without it.
+    #[arg(
+        long = "plugin",
+        value_name = "[/PREFIX=]NAME.wasm[:CONFIG]",
+        required = true,
+        verbatim_doc_comment
+    )]
     plugins: Vec<Spec>,
-    /// Where requests go: http://HOST:PORT, h2c://HOST:PORT for HTTP/2, or echo, which answers with the request
-    #[arg(long, value_name = "URL|echo", default_value = "echo")]
+    /// Where requests go: http://HOST:PORT, h2c://HOST:PORT for HTTP/2, or echo
+    ///
+    /// The echo is built in: it answers with the request, as text.
+    #[arg(long, value_name = "URL|echo", default_value = "echo", verbatim_doc_comment)]
     upstream: Upstream,
-    /// A server that plugins call out to by this name. Repeat it for several
-    #[arg(long = "cluster", value_name = "NAME=URL", value_parser = cluster)]
+    /// A server that plugins call out to by this name; repeat it for several
+    ///
+    /// For gRPC the URL has to begin with h2c://.
+    #[arg(long = "cluster", value_name = "NAME=URL", value_parser = cluster, verbatim_doc_comment)]
     clusters: Vec<(String, Upstream)>,
     /// Where the proxy listens; port 0 takes a free one, which is printed
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8080")]
@@ -60,14 +79,20 @@ pub(crate) struct Arguments {
     /// Where /ready and /stats/prometheus are answered
     #[arg(long, value_name = "ADDRESS")]
     admin: Option<SocketAddr>,
-    /// Loads modules and configurations again when their files change; no request is dropped
-    #[arg(long)]
+    /// Loads modules and configurations again when their files change
+    ///
+    /// No request is dropped: those under way end with the plugins they began with.
+    /// What does not start changes nothing, and the terminal says why.
+    #[arg(long, verbatim_doc_comment)]
     watch: bool,
-    /// Workers, as a proxy has them: each has VMs of its own, and connections take turns among them
+    /// Workers, as Envoy has them: each has VMs of its own
+    ///
+    /// A connection stays with the worker that accepted it.
     #[arg(long, value_name = "NUMBER", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=256))]
     workers: u16,
-    /// What becomes of requests when a plugin's VM has failed. The one that fails it is answered 503; later ones start the
-    /// plugin again, at most once a second (reload), are answered 503 (closed), or skip the plugin (open)
+    /// What becomes of requests when a plugin's VM has failed
+    ///
+    /// The request that fails it is answered with 503 in any case.
     #[arg(long, value_name = "POLICY", default_value = "reload")]
     failure_policy: Policy,
     /// The lowest level that plugins log at
@@ -80,8 +105,11 @@ pub(crate) struct Arguments {
 
 #[derive(Clone, Copy, ValueEnum)]
 enum Policy {
+    /// The next one starts the plugin again, at most once a second
     Reload,
+    /// Later ones are answered with 503, too
     Closed,
+    /// Later ones skip the plugin
     Open,
 }
 

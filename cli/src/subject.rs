@@ -12,7 +12,9 @@ pub(crate) struct Selection {
     /// A case file, a folder of them, or the folder of an extension
     #[arg(value_name = "PATH", required = true)]
     paths: Vec<PathBuf>,
-    /// The module [default: dist/NAME.wasm beside or above the cases, NAME being the extension's folder]
+    /// The module [default: dist/NAME.wasm beside or above the cases]
+    ///
+    /// NAME is that of the extension's folder, with _ for -.
     #[arg(long, value_name = "NAME.wasm")]
     module: Option<PathBuf>,
     /// Only cases whose name holds this text

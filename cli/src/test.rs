@@ -10,9 +10,11 @@ use proxy_wasm_kit_host::case::{self, Case, RealEnvoy, Seen};
 
 /// Runs cases of an extension on its module
 ///
-/// A case says how a plugin is configured, what is sent, and what must be seen. What fails is printed with everything
-/// that was seen of it. The native back end is not to be had here: `cargo test -p NAME` runs it.
+/// A case says how a plugin is configured, what is sent, and what must be seen.
+/// What fails is printed with everything that was seen of it. The native back end
+/// is not to be had here: `cargo test -p NAME` runs it.
 #[derive(clap::Args)]
+#[command(verbatim_doc_comment)]
 pub(crate) struct Arguments {
     #[command(flatten)]
     selection: Selection,
