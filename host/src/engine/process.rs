@@ -28,6 +28,12 @@ pub struct Plan<G> {
 /// So long a plugin stays as it was loaded, in nanoseconds. Envoy adds up to half of it, at random.
 const RELOAD_INTERVAL: u64 = 1_000_000_000;
 
+impl<G> Plan<G> {
+    fn forget_code(&mut self) {
+        self.code = Arc::new(|_| Err(Refusal::Failed("the plugin was replaced".into())));
+    }
+}
+
 impl<G: Guest + 'static> Worker<G> {
     /// A chain of one plugin, whose guest is there already and cannot be made again.
     pub fn new(vm: Shared, guest: G) -> Self {
@@ -60,6 +66,9 @@ impl<G: Guest> Worker<G> {
         self.plans.extend(plans);
         let started = self.launch(first..self.plans.len());
         let mut vm = self.vm.borrow_mut();
+        let obsolete = if started.is_ok() { 0..first } else { first..self.plans.len() };
+        // Their code would be kept for ever.
+        self.plans[obsolete].iter_mut().for_each(Plan::forget_code);
         let outcome = match started {
             Ok(chains) => {
                 vm.chains = chains;

@@ -49,6 +49,8 @@ pub struct Instance {
     store: Store<State>,
     exports: BTreeMap<String, Export>,
     instructions: u64,
+    /// As long as it is held, no other module has its identity.
+    _module: Module,
 }
 
 /// A function that the proxy may call.
@@ -63,7 +65,8 @@ impl Instance {
     pub fn new(module: &Module, vm: &Shared) -> Result<Self, Refusal> {
         let mut store = Store::new(compile::engine(), State::new(module, vm));
         store.limiter(|state| &mut state.limiter);
-        let mut instance = Self { store, exports: BTreeMap::new(), instructions: 0 };
+        let (exports, _module) = (BTreeMap::new(), module.clone());
+        let mut instance = Self { store, exports, instructions: 0, _module };
         let outcome = instance.instantiate(module).and_then(|()| instance.initialise());
         match outcome {
             Ok(()) => Ok(instance),
