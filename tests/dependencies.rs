@@ -155,3 +155,34 @@ fn every_shared_version_is_used() {
     let idle = manifest.workspace.dependencies.keys().filter(|name| !used.contains(name.as_str()));
     assert_none(&idle.map(|name| format!("Cargo.toml: no member depends on {name}")).collect::<Vec<_>>());
 }
+
+/// Features are united over what is built at once. Where a member alone had others than the workspace, `cargo test -p` of
+/// it would compile wasmtime again, for minutes, after `cargo test --workspace` has.
+#[test]
+fn a_member_alone_has_the_features_of_the_workspace() {
+    let metadata = Metadata::read();
+    let whole = features(&metadata, &["--workspace"]);
+    let mut differing = Vec::new();
+    for member in metadata.members() {
+        let alone = features(&metadata, &["--package", &member.name]);
+        if alone.iter().any(|one| one.starts_with("wasmtime v")) {
+            differing.extend(alone.difference(&whole).map(|one| {
+                format!(
+                    "{} alone builds {one}: ask for the features of the workspace in host/Cargo.toml",
+                    member.name
+                )
+            }));
+        }
+    }
+    assert_none(&differing);
+}
+
+/// The foreign crates with their features, as cargo builds them for these members and their tests.
+fn features(metadata: &Metadata, of: &[&str]) -> BTreeSet<String> {
+    let arguments = ["tree", "--locked", "--prefix=none", "--edges=normal,dev", "--format={p} {f}"];
+    let tree = cargo(&[&arguments, of].concat());
+    let is_member =
+        |line: &str| metadata.members().any(|member| line.starts_with(&format!("{} v", member.name)));
+    let foreign = tree.lines().filter(|line| !is_member(line));
+    foreign.map(|line| line.trim_end_matches(" (*)").trim_end().to_owned()).collect()
+}
