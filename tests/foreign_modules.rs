@@ -42,7 +42,7 @@ fn target() -> PathBuf {
 
 /// The guests in Rust. All programs on the raw ABI have the cases of those on the crate.
 fn guests() -> impl Iterator<Item = Subject> {
-    let modules = guest_modules::build(&target().join("guests"));
+    let modules = guest_modules::build(env!("CARGO_TARGET_TMPDIR"));
     let examples = [("examples", "plain")].into_iter().chain(RAW.map(|name| (name, name)));
     let cases = examples.map(|(name, module)| (name, module, "host/tests/examples/cases"));
     let cases = [("tests", "puppet", "host/tests/cases")].into_iter().chain(cases);

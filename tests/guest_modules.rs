@@ -15,12 +15,13 @@ struct Package {
     feature: &'static str,
 }
 
-const PACKAGES: [Package; 5] = [
+const PACKAGES: [Package; 6] = [
     plain("puppet", ("cases_native", "puppet"), "proxy-wasm = \"0.2\"\nserde_json = \"1\""),
     plain("plain", ("examples", "plain"), "getrandom = \"0.4\"\nlog = \"0.4\"\nproxy-wasm = \"0.2\""),
     raw("raw_v0_1_0", "v0_1_0"),
     raw("raw_v0_2_0", "v0_2_0"),
     raw("raw_v0_2_1", "v0_2_1"),
+    Package { name: "remote", source: ("rows/guest", "remote"), dependencies: "", feature: "" },
 ];
 
 /// The versions of the ABI that the examples exist in without a crate, as names of modules.
@@ -38,8 +39,9 @@ const fn raw(name: &'static str, feature: &'static str) -> Package {
     Package { name, source: ("examples", "raw"), dependencies: "", feature }
 }
 
-/// Builds all guests below a folder, which is kept from one time to the next, and returns the folder of the modules.
-pub fn build(folder: &Path) -> PathBuf {
+/// Builds all guests, and returns the folder of the modules. `target` is Cargo's folder for what tests make.
+pub fn build(target: &str) -> PathBuf {
+    let folder = &Path::new(target).join("guests");
     let names = PACKAGES.map(|package| format!("{:?}", package.name)).join(", ");
     write(&folder.join("Cargo.toml"), &format!("[workspace]\nresolver = \"3\"\nmembers = [{names}]\n"));
     write(&folder.join("Cargo.lock"), &read("Cargo.lock"));

@@ -2,6 +2,8 @@
 
 use crate::outside::Cluster;
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::sync::Arc;
 
 /// An ordered list of header fields: names in lower case, values as bytes, repeated names kept.
 ///
@@ -166,6 +168,31 @@ pub struct Setup {
     /// The clusters that a network filter can send a connection to, besides the usual one. All of them lead to the same
     /// upstream.
     pub tcp_clusters: BTreeSet<String>,
+    /// Foreign functions that this plugin has besides those of Envoy, by name.
+    pub foreign_functions: BTreeMap<String, ForeignFunction>,
+}
+
+/// A foreign function of whoever embeds the host: gets arguments, and answers with a result or a status.
+#[derive(Clone)]
+pub struct ForeignFunction(Arc<Function>);
+
+type Function = dyn Fn(&[u8]) -> Result<Vec<u8>, u32> + Send + Sync;
+
+impl ForeignFunction {
+    /// It is called on the thread of the VM, which waits for it.
+    pub fn new(function: impl Fn(&[u8]) -> Result<Vec<u8>, u32> + Send + Sync + 'static) -> Self {
+        Self(Arc::new(function))
+    }
+
+    pub(crate) fn call(&self, arguments: &[u8]) -> Result<Vec<u8>, u32> {
+        (self.0)(arguments)
+    }
+}
+
+impl fmt::Debug for ForeignFunction {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("ForeignFunction")
+    }
 }
 
 /// Metadata in Envoy's configuration: objects by the names of the filters that they are for.
@@ -199,6 +226,7 @@ impl Default for Setup {
             dynamic_metadata: Metadata::new(),
             route_metadata: Metadata::new(),
             tcp_clusters: BTreeSet::new(),
+            foreign_functions: BTreeMap::new(),
         }
     }
 }

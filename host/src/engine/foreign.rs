@@ -41,8 +41,15 @@ impl Vm {
             b"sign" => signatures::sign(arguments),
             b"compress" => compression::compress(arguments),
             b"uncompress" => compression::uncompress(arguments),
-            _ => Err(Status::NOT_FOUND),
+            _ => self.call_embedder(name, arguments),
         }
+    }
+
+    /// A function that Envoy does not have.
+    fn call_embedder(&mut self, name: &[u8], arguments: &[u8]) -> Result<Vec<u8>, Status> {
+        let known = &self.plugin().setup.foreign_functions;
+        let function = std::str::from_utf8(name).ok().and_then(|name| known.get(name));
+        function.ok_or(Status::NOT_FOUND)?.call(arguments).map_err(Status)
     }
 
     /// The root context of the context that was entered.

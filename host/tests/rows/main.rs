@@ -5,6 +5,7 @@
 //! stream in a state that no single exchange reaches is tested beside the engine (`src/engine/chain/tests.rs`).
 
 mod actions;
+mod back_end;
 mod body;
 mod calls;
 mod chain;
@@ -18,6 +19,7 @@ mod log;
 mod maps;
 mod metrics;
 mod module;
+mod native;
 mod process;
 mod properties;
 mod reply;

@@ -1,16 +1,15 @@
 //! What VMs share: rows 43 and 44.
 
+use crate::back_end::{Extension, start_chain};
 use crate::guest::{Guest, guest, plain, raw, said};
 use proxy_wasm::types::Action;
 use proxy_wasm_kit_host::exchange::{Message, Setup};
-use proxy_wasm_kit_host::native::Host;
-use std::cell::Cell;
 
-fn in_vm(guest: Guest, vm_id: &str) -> (proxy_wasm_kit_host::native::Extension, Setup) {
+fn in_vm(guest: Guest, vm_id: &str) -> (Extension, Setup) {
     (guest.extension(), Setup { vm_id: vm_id.into(), ..plain() })
 }
 
-fn configuring(hook: impl Fn() + Send + Sync + 'static) -> Guest {
+pub(crate) fn configuring(hook: impl Fn() + Send + Sync + 'static) -> Guest {
     guest().on_configure(move |_| {
         hook();
         Action::Continue
@@ -42,7 +41,7 @@ fn row_43_data_is_shared_by_vm_id() {
     let writer = configuring(|| raw::set_shared("k", "v", 0).unwrap());
     let reader = || configuring(|| raw::say(raw::shared("k").map(|(value, _)| value)));
     let plugins = [in_vm(writer, "a"), in_vm(reader(), "a"), in_vm(reader(), "b")];
-    let host = Host::start_chain(plugins).unwrap();
+    let host = start_chain(plugins).unwrap();
     assert_eq!(said(&host.log()), [r#"Ok(Some("v"))"#, "Err(1)"]);
 }
 
@@ -80,7 +79,7 @@ fn row_44_the_receiver_hears_of_every_entry_once_the_callback_is_over() {
         raw::say("sent");
         Action::Continue
     });
-    let host = Host::start_chain([in_vm(receiver, "a"), in_vm(sender, "b")]).unwrap();
+    let host = start_chain([in_vm(receiver, "a"), in_vm(sender, "b")]).unwrap();
     let seen = host.exchange(Message::request("GET", "/"), &Message::response(200));
     assert_eq!(said(&seen.log), ["sent", r#"("ready", 1, Ok("one"))"#, r#"("ready", 1, Ok("two"))"#]);
 }
@@ -98,39 +97,9 @@ fn row_44_who_registers_last_takes_the_queue_over_with_what_is_in_it() {
             Action::Continue
         })
     };
-    let host = Host::start_chain([in_vm(register("a"), "v"), in_vm(register("b"), "v")]).unwrap();
+    let host = start_chain([in_vm(register("a"), "v"), in_vm(register("b"), "v")]).unwrap();
     assert_eq!(said(&host.log()), [r#"("a", Ok(()), Ok("a"))"#, r#"("b", Ok(()), Ok("a"))"#]);
     let seen = host.exchange(Message::request("GET", "/"), &Message::response(200));
     // What was sent before is told to who was the receiver then.
     assert_eq!(said(&seen.log), ["a hears", "a hears", "b hears", "b hears"]);
-}
-
-thread_local! {
-    /// Which of the workers a VM is on, by the order of their starts; each VM has a thread of its own.
-    static NUMBER: Cell<u32> = const { Cell::new(0) };
-}
-
-#[test]
-fn row_44_of_several_workers_the_last_one_hears_whoever_sends() {
-    let guest = configuring(|| {
-        let before = raw::shared("started").map_or(0, |(text, _)| text.map_or(0, |text| text.len()));
-        raw::set_shared("started", &"x".repeat(before + 1), 0).unwrap();
-        NUMBER.set(before as u32);
-        raw::register_queue("q").unwrap();
-    })
-    .on_request_headers(|_| {
-        raw::enqueue(raw::resolve_queue("", "q").unwrap(), "hello").unwrap();
-        raw::say(("sent by", NUMBER.get()));
-        Action::Continue
-    })
-    .on_queue_ready(|told| {
-        raw::say(("heard by", NUMBER.get(), raw::dequeue(told.size as u32)));
-        Action::Continue
-    });
-    let host = guest.start_with(Setup { workers: 3, ..plain() }).unwrap();
-    for sender in 0..3 {
-        let seen = host.exchange(Message::request("GET", "/"), &Message::response(200));
-        let expected = [format!(r#"("sent by", {sender})"#), r#"("heard by", 2, Ok("hello"))"#.into()];
-        assert_eq!(said(&seen.log), expected);
-    }
 }

@@ -101,7 +101,7 @@ fn row_41_a_client_does_not_wait_for_ever() {
 fn row_41_a_tick_is_for_the_root() {
     let host = guest()
         .on_configure(|_| {
-            proxy_wasm::hostcalls::set_tick_period(Duration::from_millis(7)).unwrap();
+            raw::tick_every(7).unwrap();
             Action::Continue
         })
         .on_tick(|told| {
