@@ -29,7 +29,7 @@ use std::time::Duration;
 pub use envoy::{RealEnvoy, main as envoy_main};
 pub use format::schema;
 pub use load::{Error, files, load, parse};
-pub use native::main as native_main;
+pub use native::{Linked, linked_main, main as native_main};
 pub use plugins::Plugin;
 pub use subjects::{Subject, main as subjects_main};
 pub use wasm::{main as wasm_main, run as wasm_run};

@@ -4,6 +4,7 @@
 //! codes they do not know and on text that is not UTF-8, and either would take down the VM of a worker.
 #![allow(unsafe_code)] // Foreign functions and the memory they return; each block says why it is sound.
 
+pub(crate) mod calls;
 mod imports;
 pub(crate) mod pairs;
 pub(crate) mod shared;
@@ -18,6 +19,8 @@ type Result<T> = std::result::Result<T, HostError>;
 pub(crate) enum Buffer {
     RequestBody = 0,
     ResponseBody = 1,
+    CallBody = 4,
+    GrpcMessage = 5,
     VmConfiguration = 6,
     PluginConfiguration = 7,
 }
@@ -29,6 +32,10 @@ pub(crate) enum Map {
     RequestTrailers = 1,
     ResponseHeaders = 2,
     ResponseTrailers = 3,
+    GrpcInitialMetadata = 4,
+    GrpcTrailingMetadata = 5,
+    CallHeaders = 6,
+    CallTrailers = 7,
 }
 
 /// Metrics by their number in the ABI (`proxy_metric_type_t`).

@@ -70,6 +70,12 @@ impl From<Vec<u8>> for Bytes {
     }
 }
 
+impl From<Bytes> for Vec<u8> {
+    fn from(bytes: Bytes) -> Self {
+        bytes.into_vec()
+    }
+}
+
 impl PartialEq<str> for Bytes {
     fn eq(&self, other: &str) -> bool {
         *self.0 == *other.as_bytes()

@@ -6,14 +6,15 @@ use std::cell::Cell;
 
 thread_local! {
     static CURRENT: Cell<Option<Current>> = const { Cell::new(None) };
-    /// The context that host calls act on: the one whose callback runs, unless another was entered.
-    static EFFECTIVE: Cell<Option<u32>> = const { Cell::new(None) };
 }
 
 #[derive(Clone, Copy)]
 struct Current {
+    /// What host calls act on.
     id: u32,
     is_stream: bool,
+    /// The context whose callback runs; an answer to a stream's callout comes in a callback of the root.
+    entered: u32,
 }
 
 /// A context of the proxy: a plugin's root, or one stream.
@@ -28,17 +29,20 @@ struct Current {
 /// }
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct ContextId(u32);
+pub struct ContextId {
+    id: u32,
+    is_stream: bool,
+}
 
 impl ContextId {
-    /// The context whose callback runs; `None` outside of callbacks.
+    /// The context that host calls act on now; `None` outside of callbacks.
     ///
     /// ```
     /// # use proxy_wasm_kit::ContextId;
     /// assert_eq!(ContextId::current(), None);
     /// ```
     pub fn current() -> Option<Self> {
-        CURRENT.get().map(|current| Self(current.id))
+        CURRENT.get().map(|Current { id, is_stream, .. }| Self { id, is_stream })
     }
 
     /// Runs `calls` with the host calls in it acting on this context, then returns to the one before.
@@ -54,35 +58,42 @@ impl ContextId {
     ///
     /// There is no such context (any more): `proxy_set_effective_context` failed, and `calls` did not run.
     pub fn enter<T>(self, calls: impl FnOnce() -> T) -> Result<T, HostError> {
-        let before = EFFECTIVE.get();
-        switch(self.0)?;
-        let result = calls();
-        before.map_or(Ok(()), switch)?;
-        Ok(result)
+        within(self.id, self.is_stream, calls)
     }
-}
-
-/// Lets the host calls that follow act on another context, until the callback ends or the next switch.
-pub(crate) fn switch(id: u32) -> Result<(), HostError> {
-    abi::set_effective_context(id)?;
-    EFFECTIVE.set(Some(id));
-    Ok(())
 }
 
 /// Refuses a call that acts on the context whose callback runs, when another one was entered: the host would take no notice
 /// of that (row 9).
 pub(crate) fn require_own(call: &'static str) -> Result<(), HostError> {
-    let current = CURRENT.get().map(|current| current.id);
-    if EFFECTIVE.get() == current { Ok(()) } else { Err(HostError::wrong_context(call)) }
+    let own = CURRENT.get().is_none_or(|current| current.id == current.entered);
+    if own { Ok(()) } else { Err(HostError::wrong_context(call)) }
 }
 
 /// Notes which context's callback begins now. The host has made it the effective one.
 pub(crate) fn begin(id: u32, is_stream: bool) {
-    CURRENT.set(Some(Current { id, is_stream }));
-    EFFECTIVE.set(Some(id));
+    CURRENT.set(Some(Current { id, is_stream, entered: id }));
+}
+
+/// Notes that an answer for this context begins, in a callback of the root; the door has made it the effective one.
+pub(crate) fn begin_answer(id: u32, is_stream: bool, root: u32) {
+    CURRENT.set(Some(Current { id, is_stream, entered: root }));
 }
 
 /// Whether the callback that runs belongs to a stream.
 pub(crate) fn is_stream() -> bool {
     CURRENT.get().is_some_and(|current| current.is_stream)
+}
+
+/// Runs `calls` on behalf of another context, then returns to the one before.
+pub(crate) fn within<T>(id: u32, is_stream: bool, calls: impl FnOnce() -> T) -> Result<T, HostError> {
+    let before = CURRENT.get();
+    if before.is_some_and(|current| current.id == id) {
+        return Ok(calls());
+    }
+    abi::set_effective_context(id)?;
+    CURRENT.set(Some(Current { id, is_stream, entered: before.map_or(id, |current| current.entered) }));
+    let result = calls();
+    CURRENT.set(before);
+    before.map_or(Ok(()), |current| abi::set_effective_context(current.id))?;
+    Ok(result)
 }

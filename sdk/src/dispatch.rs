@@ -4,11 +4,17 @@
 //! It knows nothing of how callbacks come in. A door finds the plugin or stream of an id and calls its method; `door` is
 //! the one through the `proxy-wasm` crate's dispatcher.
 
+pub(crate) mod calls;
+pub(crate) mod clock;
 mod http;
 mod plugin;
+pub(crate) mod queues;
+mod side;
+pub(crate) mod tasks;
+pub(crate) mod timers;
 
 pub(crate) use http::HttpStream;
-pub(crate) use plugin::Plugin;
+pub(crate) use plugin::{Plugin, RootState};
 
 /// What the proxy does with a message after a callback.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,10 +1,12 @@
 //! The door through the `proxy-wasm` crate: its dispatcher exports the ABI's callbacks and finds the context of an id; here
 //! each of its calls becomes one of the core's.
 
+use crate::dispatch::calls::{Event, deliver};
 use crate::dispatch::{self, HttpStream, Plugin};
 use crate::extension::{Extension, HttpFilter};
 use proxy_wasm::traits::{Context, HttpContext, RootContext};
 use proxy_wasm::types::{Action, ContextType};
+use std::rc::Rc;
 
 /// Registers the extension with the crate's dispatcher. For [`entry!`](crate::entry) only.
 #[doc(hidden)]
@@ -14,11 +16,56 @@ pub fn register<E: Extension>() {
 
 struct RootDoor<E>(Plugin<E>);
 
-impl<E: Extension> Context for RootDoor<E> {}
+/// Answers to callouts; the crate brings them to the context that made the call.
+macro_rules! answers {
+    () => {
+        fn on_http_call_response(&mut self, token: u32, headers: usize, body: usize, trailers: usize) {
+            self.0.answer(|| deliver(token, Event::Response { headers, body, trailers }));
+        }
+
+        fn on_grpc_call_response(&mut self, token: u32, status: u32, size: usize) {
+            let event = if status == 0 { Event::GrpcMessage(size) } else { Event::GrpcClose(status) };
+            self.0.answer(|| deliver(token, event));
+        }
+
+        fn on_grpc_stream_initial_metadata(&mut self, token: u32, _count: u32) {
+            self.0.answer(|| deliver(token, Event::GrpcInitialMetadata));
+        }
+
+        fn on_grpc_stream_message(&mut self, token: u32, size: usize) {
+            self.0.answer(|| deliver(token, Event::GrpcMessage(size)));
+        }
+
+        fn on_grpc_stream_trailing_metadata(&mut self, token: u32, _count: u32) {
+            self.0.answer(|| deliver(token, Event::GrpcTrailingMetadata));
+        }
+
+        fn on_grpc_stream_close(&mut self, token: u32, status: u32) {
+            self.0.answer(|| deliver(token, Event::GrpcClose(status)));
+        }
+    };
+}
+
+impl<E: Extension> Context for RootDoor<E> {
+    answers!();
+
+    fn on_done(&mut self) -> bool {
+        self.0.done();
+        true
+    }
+}
 
 impl<E: Extension> RootContext for RootDoor<E> {
     fn on_configure(&mut self, _size: usize) -> bool {
         self.0.configure()
+    }
+
+    fn on_tick(&mut self) {
+        self.0.tick();
+    }
+
+    fn on_queue_ready(&mut self, queue: u32) {
+        self.0.queue_ready(queue);
     }
 
     fn get_type(&self) -> Option<ContextType> {
@@ -30,9 +77,11 @@ impl<E: Extension> RootContext for RootDoor<E> {
     }
 }
 
-struct HttpDoor<F>(HttpStream<F>);
+struct HttpDoor<F>(Rc<HttpStream<F>>);
 
 impl<F: HttpFilter> Context for HttpDoor<F> {
+    answers!();
+
     fn on_done(&mut self) -> bool {
         self.0.done();
         true

@@ -37,6 +37,10 @@ enum Problem {
     Unreadable,
     /// The call was not made: it would have acted on the context that was entered, and another one is meant.
     WrongContext,
+    /// Nothing that could be continued waits for it.
+    Outside,
+    /// The call was not made: the body would not have the length that its headers tell.
+    Length,
 }
 
 /// Status codes of the ABI (`proxy_status_t`); Envoy uses 9 and 11 beyond the specification.
@@ -79,6 +83,15 @@ impl HostError {
 
     pub(crate) const fn wrong_context(call: &'static str) -> Self {
         Self { call, problem: Problem::WrongContext }
+    }
+
+    pub(crate) const fn length(call: &'static str) -> Self {
+        Self { call, problem: Problem::Length }
+    }
+
+    /// Something was awaited that only our tasks can wait for.
+    pub(crate) const fn outside(call: &'static str) -> Self {
+        Self { call, problem: Problem::Outside }
     }
 
     /// The ABI function that failed, for example `proxy_get_property`.
@@ -202,6 +215,14 @@ impl fmt::Display for HostError {
                     self.call
                 )
             }
+            Problem::Length => {
+                write!(
+                    f,
+                    "{}: refused, call rewrites_body() in the headers hook to change the length",
+                    self.call
+                )
+            }
+            Problem::Outside => write!(f, "{}: only what `later` or `spawn` was given can wait", self.call),
             Problem::Status(status) => {
                 let index = usize::try_from(status).unwrap_or(usize::MAX);
                 let name = NAMES.get(index).copied().unwrap_or("status unknown to the ABI");

@@ -65,7 +65,7 @@ impl Headers<'_> {
     pub fn snapshot(&self) -> Result<Snapshot, HostError> {
         match abi::map_pairs(self.map) {
             Ok(wire) => Snapshot::new(wire, "proxy_get_header_map_pairs"),
-            Err(error) if error.is_not_found() => Ok(Snapshot(Bytes::default())),
+            Err(error) if error.is_not_found() => Ok(Snapshot::empty()),
             Err(error) => Err(error),
         }
     }
@@ -201,6 +201,10 @@ fn refuse_unsafe(call: &'static str, pairs: &[(&[u8], &[u8])]) -> Result<(), Hos
 pub struct Snapshot(Bytes);
 
 impl Snapshot {
+    pub(crate) fn empty() -> Self {
+        Self(Bytes::default())
+    }
+
     pub(crate) fn new(wire: Bytes, call: &'static str) -> Result<Self, HostError> {
         if pairs::Pairs::new(&wire).is_some_and(pairs::Pairs::ok) {
             Ok(Self(wire))

@@ -86,7 +86,9 @@
 
 mod abi;
 pub mod attributes;
+mod body;
 mod bytes;
+mod callout;
 mod config;
 mod context;
 mod decode;
@@ -98,8 +100,11 @@ mod error;
 mod extension;
 mod failure;
 pub mod foreign;
+mod grpc;
 mod headers;
 mod labels;
+mod lease;
+mod length;
 mod logger;
 mod metrics;
 mod phase;
@@ -111,16 +116,21 @@ mod root;
 mod schema;
 mod shared;
 mod time;
+mod wait;
+mod watch;
 
 pub use bytes::Bytes;
+pub use callout::{Call, CallError, CallResponse, Cluster};
 pub use config::{ConfigError, UnknownKeys};
 pub use context::ContextId;
 pub use error::HostError;
 pub use extension::{Extension, HttpFilter, Result};
 pub use failure::Error;
 pub use foreign::Expression;
+pub use grpc::{GrpcError, GrpcService, GrpcStream};
 pub use headers::{Headers, HeadersMut, Repeated, Snapshot};
 pub use labels::{Family, LabelValue, Labels, Metric, stats_tags};
+pub use lease::Lease;
 pub use metrics::{Counter, Gauge, Histogram};
 pub use phase::{
     Log, RequestBody, RequestHeaders, RequestTrailers, ResponseBody, ResponseHeaders, ResponseTrailers,
@@ -144,11 +154,13 @@ pub use property::{property, set_filter_state};
 pub use proxy_wasm_kit_derive::Config;
 pub use proxy_wasm_kit_derive::{Labels, Schema};
 pub use queue::Queue;
-pub use response::{BodyFlow, Flow, Response};
+pub use response::{BodyFlow, Flow, Later, Response};
 pub use root::Root;
 pub use schema::{Schema, SchemaText};
 pub use shared::{Cache, Shared, Stored};
 pub use time::now;
+pub use wait::{First, Sleep, join, join_all, select, sleep};
+pub use watch::Watch;
 
 /// What an extension's `lib.rs` imports.
 ///
@@ -161,10 +173,11 @@ pub use time::now;
 /// ```
 pub mod prelude {
     pub use crate::{
-        BodyFlow, Bytes, Cache, Config, ConfigError, ContextId, Counter, Error, Expression, Extension,
-        Family, Flow, Gauge, Headers, HeadersMut, Histogram, HostError, HttpFilter, Labels, Log, Queue,
-        Repeated, RequestBody, RequestHeaders, RequestTrailers, Response, ResponseBody, ResponseHeaders,
-        ResponseTrailers, Result, Root, Schema, Shared, Snapshot, UnknownKeys,
+        BodyFlow, Bytes, Cache, Call, CallError, CallResponse, Cluster, Config, ConfigError, ContextId,
+        Counter, Error, Expression, Extension, Family, Flow, Gauge, GrpcError, GrpcService, GrpcStream,
+        Headers, HeadersMut, Histogram, HostError, HttpFilter, Labels, Lease, Log, Queue, Repeated,
+        RequestBody, RequestHeaders, RequestTrailers, Response, ResponseBody, ResponseHeaders,
+        ResponseTrailers, Result, Root, Schema, Shared, Snapshot, UnknownKeys, Watch,
     };
     pub use std::rc::Rc;
 }

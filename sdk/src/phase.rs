@@ -14,7 +14,10 @@
 use crate::abi::{self, Buffer, Map};
 use crate::bytes::Bytes;
 use crate::error::HostError;
+use crate::extension::Result;
 use crate::headers::{Headers, HeadersMut};
+use crate::length;
+use crate::response::{BodyFlow, Flow, Later};
 use std::marker::PhantomData;
 
 /// Declares a view of a message's headers.
@@ -53,6 +56,48 @@ macro_rules! header_views {
             /// ```
             pub fn end_of_stream(&self) -> bool {
                 self.end_of_stream
+            }
+
+            /// Announces that body hooks will change the length of the body: `content-length` is removed, and the proxy
+            /// frames the body by itself. Without it, an edit that changes the length is refused.
+            ///
+            /// ```
+            /// # use proxy_wasm_kit::prelude::*;
+            #[doc = concat!("# fn hook(message: &mut ", stringify!($name), "<'_>) -> Result<()> {")]
+            /// message.rewrites_body()?;
+            /// # Ok(()) }
+            /// ```
+            ///
+            /// # Errors
+            ///
+            /// `proxy_remove_header_map_value` failed.
+            pub fn rewrites_body(&mut self) -> Result<(), HostError> {
+                if self.end_of_stream {
+                    return Ok(());
+                }
+                length::free(Map::$map);
+                self.headers().remove("content-length")
+            }
+
+            /// Does work that has to wait: callouts, [`sleep`](crate::sleep), anything with `.await`.
+            ///
+            /// The work begins at once. Is it done at once, its flow is the hook's, and nothing has waited. Otherwise the
+            /// message is held until it is done; it sees and edits what it holds through the view it is given. Its error
+            /// goes to [`on_error`](crate::HttpFilter::on_error), and it ends with its stream or after 15 seconds
+            /// ([`within`](crate::Flow::within)).
+            ///
+            /// ```
+            /// # use proxy_wasm_kit::prelude::*;
+            #[doc = concat!("fn check(message: &mut ", stringify!($name), "<'_>, policy: Cluster) -> Flow {")]
+            ///     message.later(async move |_held| match policy.get("/check").send().await?.status() {
+            ///         200 => Ok(Flow::Continue),
+            ///         _ => Ok(Flow::Reply(Response::new(403))),
+            ///     })
+            /// }
+            /// ```
+            pub fn later(&mut self, work: impl AsyncFnOnce(&mut $name<'_>) -> Result + 'static) -> Flow {
+                let end_of_stream = self.end_of_stream;
+                Flow::Later(Later::new(async move { work(&mut $name::new(end_of_stream)).await }))
             }
         }
     )*};
@@ -166,7 +211,7 @@ macro_rules! body_views {
     ($($(#[$doc:meta])* $name:ident($buffer:ident, $trailers:ident))*) => {$(
         $(#[$doc])*
         pub struct $name<'a> {
-            chunk: Chunk,
+            pub(crate) chunk: Chunk,
             phase: PhantomData<&'a mut ()>,
         }
 
@@ -247,7 +292,7 @@ macro_rules! body_views {
 
             /// Puts `data` in the place of all bytes at hand.
             ///
-            /// A `content-length` that has already gone out is not changed: remove it in the headers hook.
+            /// Another length has to be announced in the headers hook: see `rewrites_body` there.
             ///
             /// ```
             /// # use proxy_wasm_kit::prelude::*;
@@ -258,7 +303,7 @@ macro_rules! body_views {
             ///
             /// # Errors
             ///
-            /// `proxy_set_buffer_bytes` failed.
+            /// `proxy_set_buffer_bytes` failed, or the length would change unannounced.
             pub fn replace(&mut self, data: impl AsRef<[u8]>) -> Result<(), HostError> {
                 self.chunk.replace(data.as_ref())
             }
@@ -274,7 +319,7 @@ macro_rules! body_views {
             ///
             /// # Errors
             ///
-            /// `proxy_set_buffer_bytes` failed.
+            /// `proxy_set_buffer_bytes` failed, or the length would change unannounced.
             pub fn append(&mut self, data: impl AsRef<[u8]>) -> Result<(), HostError> {
                 self.chunk.append(data.as_ref())
             }
@@ -290,7 +335,7 @@ macro_rules! body_views {
             ///
             /// # Errors
             ///
-            /// `proxy_set_buffer_bytes` failed.
+            /// `proxy_set_buffer_bytes` failed, or the length would change unannounced.
             pub fn prepend(&mut self, data: impl AsRef<[u8]>) -> Result<(), HostError> {
                 self.chunk.prepend(data.as_ref())
             }
@@ -308,6 +353,27 @@ macro_rules! body_views {
             /// ```
             pub fn new_trailers(&mut self) -> Option<HeadersMut<'_>> {
                 self.chunk.end_of_stream.then(|| HeadersMut::new(Map::$trailers))
+            }
+
+            /// Does work that has to wait: callouts, [`sleep`](crate::sleep), anything with `.await`.
+            ///
+            /// The work begins at once. Is it done at once, its flow is the hook's, and nothing has waited. Otherwise the
+            /// message is held until it is done; it sees and edits what it holds through the view it is given. Its error
+            /// goes to [`on_error`](crate::HttpFilter::on_error), and it ends with its stream or after 15 seconds
+            /// ([`within`](crate::BodyFlow::within)).
+            ///
+            /// ```
+            /// # use proxy_wasm_kit::prelude::*;
+            #[doc = concat!("fn check(message: &mut ", stringify!($name), "<'_>, policy: Cluster) -> BodyFlow {")]
+            ///     message.later(async move |_held| match policy.get("/check").send().await?.status() {
+            ///         200 => Ok(Flow::Continue),
+            ///         _ => Ok(Flow::Reply(Response::new(403))),
+            ///     })
+            /// }
+            /// ```
+            pub fn later(&mut self, work: impl AsyncFnOnce(&mut $name<'_>) -> Result + 'static) -> BodyFlow {
+                let Chunk { size, end_of_stream, .. } = self.chunk;
+                BodyFlow::Later(Later::new(async move { work(&mut $name::new(size, end_of_stream)).await }))
             }
         }
     )*};
@@ -345,10 +411,10 @@ body_views! {
 }
 
 /// What both body views do; the size is kept up to date so that later edits address the right bytes.
-struct Chunk {
+pub(crate) struct Chunk {
     buffer: Buffer,
-    size: usize,
-    end_of_stream: bool,
+    pub(crate) size: usize,
+    pub(crate) end_of_stream: bool,
 }
 
 /// Further than any buffer reaches: the proxy takes it for the end.
@@ -364,18 +430,27 @@ impl Chunk {
     }
 
     fn replace(&mut self, data: &[u8]) -> Result<(), HostError> {
+        if data.len() != self.size {
+            length::require_free(self.buffer)?;
+        }
         abi::set_buffer(self.buffer, 0, PAST_THE_END, data)?;
         self.size = data.len();
         Ok(())
     }
 
     fn append(&mut self, data: &[u8]) -> Result<(), HostError> {
+        if !data.is_empty() {
+            length::require_free(self.buffer)?;
+        }
         abi::set_buffer(self.buffer, PAST_THE_END, 0, data)?;
         self.size = self.size.saturating_add(data.len());
         Ok(())
     }
 
     fn prepend(&mut self, data: &[u8]) -> Result<(), HostError> {
+        if !data.is_empty() {
+            length::require_free(self.buffer)?;
+        }
         abi::set_buffer(self.buffer, 0, 0, data)?;
         self.size = self.size.saturating_add(data.len());
         Ok(())
@@ -405,6 +480,26 @@ macro_rules! trailer_views {
             /// ```
             pub fn trailers(&mut self) -> HeadersMut<'_> {
                 HeadersMut::new(Map::$map)
+            }
+
+            /// Does work that has to wait: callouts, [`sleep`](crate::sleep), anything with `.await`.
+            ///
+            /// The work begins at once. Is it done at once, its flow is the hook's, and nothing has waited. Otherwise the
+            /// message is held until it is done; it sees and edits what it holds through the view it is given. Its error
+            /// goes to [`on_error`](crate::HttpFilter::on_error), and it ends with its stream or after 15 seconds
+            /// ([`within`](crate::Flow::within)).
+            ///
+            /// ```
+            /// # use proxy_wasm_kit::prelude::*;
+            #[doc = concat!("fn check(message: &mut ", stringify!($name), "<'_>, policy: Cluster) -> Flow {")]
+            ///     message.later(async move |_held| match policy.get("/check").send().await?.status() {
+            ///         200 => Ok(Flow::Continue),
+            ///         _ => Ok(Flow::Reply(Response::new(403))),
+            ///     })
+            /// }
+            /// ```
+            pub fn later(&mut self, work: impl AsyncFnOnce(&mut $name<'_>) -> Result + 'static) -> Flow {
+                Flow::Later(Later::new(async move { work(&mut $name::new()).await }))
             }
         }
     )*};

@@ -2,12 +2,15 @@
 
 use crate::abi::shared as abi;
 use crate::bytes::Bytes;
+use crate::dispatch::queues;
 use crate::error::HostError;
+use std::future::poll_fn;
+use std::task::Poll;
 
 /// A queue of the proxy, for entries of bytes.
 ///
 /// It belongs to the whole process. [`Root::queue`](crate::Root::queue) registers one, and whoever registers its name last
-/// is told of new entries (`on_queue_ready`); since every worker configures the plugin, that is the worker that came last. A
+/// is told of new entries ([`next`](Self::next)); since every worker configures the plugin, that is the worker that came last. A
 /// plugin in another VM finds it by [`resolve`](Self::resolve). Neither length nor entries are bounded by the proxy.
 ///
 /// ```
@@ -22,12 +25,6 @@ pub struct Queue(u32);
 impl Queue {
     pub(crate) fn register(name: &str) -> Result<Self, HostError> {
         abi::register_queue(name).map(Self)
-    }
-
-    /// The queue with this id, as a callback names it.
-    #[allow(dead_code, reason = "the callback that is told of entries makes one of its argument")]
-    pub(crate) const fn from_id(id: u32) -> Self {
-        Self(id)
     }
 
     /// The queue that a plugin with this VM id registered under this name; `None` when none did so far. An empty VM id is
@@ -84,5 +81,36 @@ impl Queue {
     /// `proxy_dequeue_shared_queue` failed.
     pub fn dequeue(&self) -> Result<Option<Bytes>, HostError> {
         abi::dequeue(self.0)
+    }
+
+    /// Takes the first entry; waits for one when there is none. For a task of the plugin that registered the queue.
+    ///
+    /// ```
+    /// # use proxy_wasm_kit::prelude::*;
+    /// fn collect(root: &Root) -> Result<(), HostError> {
+    ///     let events = root.queue("events")?;
+    ///     root.spawn(async move {
+    ///         loop {
+    ///             log::info!("{:?}", events.next().await?);
+    ///         }
+    ///     });
+    ///     Ok(())
+    /// }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// `proxy_dequeue_shared_queue` failed.
+    pub async fn next(&self) -> Result<Bytes, HostError> {
+        poll_fn(|context| {
+            // Listened to before it is asked: the proxy tells of each entry once.
+            queues::wait(self.0, context.waker());
+            match self.dequeue() {
+                Ok(None) => Poll::Pending,
+                Ok(Some(entry)) => Poll::Ready(Ok(entry)),
+                Err(error) => Poll::Ready(Err(error)),
+            }
+        })
+        .await
     }
 }

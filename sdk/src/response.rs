@@ -2,8 +2,12 @@
 
 use crate::abi::{self, pairs};
 use crate::error::HostError;
+use crate::extension::Result;
 use crate::headers::is_safe;
 use std::borrow::Cow;
+use std::fmt;
+use std::pin::Pin;
+use std::time::Duration;
 
 /// What happens to a message after a headers or trailers hook.
 ///
@@ -20,6 +24,34 @@ pub enum Flow {
     Continue,
     /// The client gets this answer instead. It passes through this filter's own response hooks.
     Reply(Response),
+    /// It waits for what `later` of a view was given, and then for what that decides.
+    Later(Later),
+}
+
+impl Flow {
+    /// How long what was given to `later` may take before it fails; 15 seconds unless this says otherwise. No effect on
+    /// another flow.
+    ///
+    /// ```
+    /// use proxy_wasm_kit::prelude::*;
+    /// use std::time::Duration;
+    ///
+    /// fn check(request: &mut RequestHeaders<'_>, policy: Cluster) -> Flow {
+    ///     request
+    ///         .later(async move |_| match policy.get("/check").send().await?.status() {
+    ///             200 => Ok(Flow::Continue),
+    ///             _ => Ok(Flow::Reply(Response::new(403))),
+    ///         })
+    ///         .within(Duration::from_secs(1))
+    /// }
+    /// ```
+    #[must_use]
+    pub fn within(self, limit: Duration) -> Self {
+        match self {
+            Self::Later(later) => Self::Later(Later { limit, ..later }),
+            other => other,
+        }
+    }
 }
 
 /// What happens to a chunk after a body hook.
@@ -42,6 +74,55 @@ pub enum BodyFlow {
     /// The client gets this answer instead. In the response's body phase its headers are gone already: Envoy resets the
     /// stream.
     Reply(Response),
+    /// They wait, with all that comes behind them, for what `later` of the view was given.
+    Later(Later),
+}
+
+impl BodyFlow {
+    /// How long what was given to `later` may take, as for [`Flow::within`].
+    ///
+    /// ```
+    /// use proxy_wasm_kit::prelude::*;
+    /// use std::time::Duration;
+    ///
+    /// fn on_request_body(body: &mut RequestBody<'_>) -> Result<BodyFlow> {
+    ///     let slow_clients = Duration::from_secs(60);
+    ///     Ok(body.later(async |body| body.collect(10_000).await.map(|_| Flow::Continue)).within(slow_clients))
+    /// }
+    /// ```
+    #[must_use]
+    pub fn within(self, limit: Duration) -> Self {
+        match self {
+            Self::Later(later) => Self::Later(Later { limit, ..later }),
+            other => other,
+        }
+    }
+}
+
+/// Work that a message waits for, made by `later` of a view.
+///
+/// ```
+/// use proxy_wasm_kit::prelude::*;
+///
+/// fn waits(flow: &Flow) -> bool {
+///     matches!(flow, Flow::Later(_))
+/// }
+/// ```
+pub struct Later {
+    pub(crate) work: Pin<Box<dyn Future<Output = Result>>>,
+    pub(crate) limit: Duration,
+}
+
+impl Later {
+    pub(crate) fn new(work: impl Future<Output = Result> + 'static) -> Self {
+        Self { work: Box::pin(work), limit: Duration::from_secs(15) }
+    }
+}
+
+impl fmt::Debug for Later {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Later(within {:?})", self.limit)
+    }
 }
 
 /// An answer that the filter makes itself (Envoy: a local reply).

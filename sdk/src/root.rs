@@ -3,15 +3,22 @@
 use crate::abi::{self, Buffer};
 use crate::attributes::{Batch, Batched};
 use crate::bytes::Bytes;
+use crate::callout::Cluster;
 use crate::config::{self, ConfigError, UnknownKeys};
+use crate::dispatch::RootState;
 use crate::error::HostError;
+use crate::extension::Result;
 use crate::foreign::{CelType, Expression};
 use crate::labels::{Family, Labels, Metric};
 use crate::metrics::{Counter, Gauge, Histogram};
 use crate::queue::Queue;
+use crate::wait::sleep;
+use crate::watch::Watch;
 use serde::de::DeserializeOwned;
 use std::borrow::Cow;
 use std::hash::Hash;
+use std::rc::Rc;
+use std::time::Duration;
 
 /// The plugin's root context, while [`configure`](crate::Extension::configure) runs.
 ///
@@ -22,11 +29,11 @@ use std::hash::Hash;
 ///     Ok((root.counter("requests")?, root.gauge("rules")?))
 /// }
 /// ```
-pub struct Root(());
+pub struct Root(Rc<RootState>);
 
 impl Root {
-    pub(crate) fn new() -> Self {
-        Self(())
+    pub(crate) fn new(state: Rc<RootState>) -> Self {
+        Self(state)
     }
 
     /// The plugin's name in the proxy's configuration; empty when it has none. The attribute `plugin_name`.
@@ -185,5 +192,86 @@ impl Root {
         name: impl Into<Cow<'static, str>>,
     ) -> Family<M, L> {
         Family::new(name.into())
+    }
+
+    /// A cluster to call, by its name in the proxy's configuration. Whether the proxy knows it shows when it is called: with
+    /// most control planes clusters come and go.
+    ///
+    /// ```
+    /// # use proxy_wasm_kit::prelude::*;
+    /// fn policy(root: &Root) -> Cluster {
+    ///     root.cluster("outbound|8181||opa.policy.svc.cluster.local")
+    /// }
+    /// ```
+    pub fn cluster(&self, name: &str) -> Cluster {
+        Cluster::new(name)
+    }
+
+    /// Begins work that lives as long as the plugin, once the configuration is accepted. Its error is logged.
+    ///
+    /// Envoy configures a plugin on each worker and twice more, and each does the work.
+    ///
+    /// ```
+    /// # use proxy_wasm_kit::prelude::*;
+    /// fn announce(root: &Root, registry: Cluster) {
+    ///     root.spawn(async move {
+    ///         registry.post("/started").send().await?;
+    ///         Ok(())
+    ///     });
+    /// }
+    /// ```
+    pub fn spawn(&self, work: impl Future<Output = Result<()>> + 'static) {
+        self.0.spawn(work);
+    }
+
+    /// Does work at once and then again and again, `period` after it was done. An error is logged and ends nothing.
+    ///
+    /// ```
+    /// # use proxy_wasm_kit::prelude::*;
+    /// use std::time::Duration;
+    ///
+    /// fn report(root: &Root, active: Gauge) {
+    ///     root.every(Duration::from_secs(60), async move || {
+    ///         log::info!("{} requests are active", active.value()?);
+    ///         Ok(())
+    ///     });
+    /// }
+    /// ```
+    pub fn every(&self, period: Duration, mut work: impl AsyncFnMut() -> Result<()> + 'static) {
+        self.spawn(async move {
+            loop {
+                if let Err(error) = work().await {
+                    log::error!("periodic work failed: {error}");
+                }
+                sleep(period).await?;
+            }
+        });
+    }
+
+    /// A value that `fetch` gives at once and refreshes, `period` after it was given. When it fails the old value stays.
+    ///
+    /// ```
+    /// # use proxy_wasm_kit::prelude::*;
+    /// use std::time::Duration;
+    ///
+    /// fn keys(root: &Root, login: Cluster) -> Watch<Bytes> {
+    ///     root.watch(Duration::from_secs(300), async move || {
+    ///         let answer = login.get("/jwks").send().await?;
+    ///         if answer.status() == 200 { Ok(answer.body().clone()) } else { Err(Error::new("no keys")) }
+    ///     })
+    /// }
+    /// ```
+    pub fn watch<T: 'static>(
+        &self,
+        period: Duration,
+        mut fetch: impl AsyncFnMut() -> Result<T> + 'static,
+    ) -> Watch<T> {
+        let watch = Watch::new();
+        let target = watch.clone();
+        self.every(period, async move || {
+            target.set(fetch().await?);
+            Ok(())
+        });
+        watch
     }
 }

@@ -8,6 +8,27 @@ use super::{Case, Host, Measured, Seen};
 use crate::engine::{Guest, Metric};
 use crate::{native, vm_thread};
 
+/// A plugin that is linked into the test, and its cases.
+#[derive(Clone, Copy, Debug)]
+pub struct Linked<'a> {
+    /// The plugin's name, and the first part of the names of its tests.
+    pub name: &'a str,
+    /// The function that its `entry!` makes.
+    pub initialize: fn(),
+    /// A case file, or a folder of them.
+    pub cases: &'a Path,
+}
+
+/// The `main` of a test that runs each case of several plugins on the native back end.
+pub fn linked_main(plugins: &[Linked<'_>]) -> ExitCode {
+    let tests = plugins.iter().flat_map(|&Linked { name, initialize, cases }| {
+        harness::tests(cases, name, |case| {
+            Test::new(case.test_name(), move || case.verdict(Host::Native, &run(initialize, &case)))
+        })
+    });
+    harness::run(tests.collect())
+}
+
 /// The `main` of an extension's `tests/cases.rs` (with `harness = false`): a test for each case in `folder`.
 ///
 /// `initialize` is the function that the extension's `entry!` makes. The plugin is called as the extension's folder,

@@ -118,6 +118,16 @@ unsafe extern "C" {
     ) -> u32;
 }
 
+// Callouts, streams and the timer.
+unsafe extern "C" {
+    pub(super) fn proxy_grpc_send(token: u32, message: *const u8, size: usize, end_of_stream: bool) -> u32;
+    pub(super) fn proxy_grpc_close(token: u32) -> u32;
+    pub(super) fn proxy_grpc_cancel(token: u32) -> u32;
+    pub(super) fn proxy_get_status(code: *mut u32, message: *mut *mut u8, size: *mut usize) -> u32;
+    pub(super) fn proxy_set_tick_period_milliseconds(period: u32) -> u32;
+    pub(super) fn proxy_continue_stream(stream: u32) -> u32;
+}
+
 #[cfg(not(target_arch = "wasm32"))]
 unsafe extern "C" {
     /// Not in the ABI: how a panic in native tests becomes what a trap is in a VM.

@@ -1,52 +1,144 @@
 //! A plugin: the root context of one configuration on one worker.
 
-use super::{HttpStream, guard};
+use super::tasks::{self, Owner, Place, Task};
+use super::timers::Timers;
+use super::{HttpStream, guard, queues};
 use crate::abi::{self, Buffer};
 use crate::config::{self, ConfigError};
 use crate::context;
-use crate::extension::Extension;
+use crate::extension::{Extension, Result};
 use crate::logger;
+use crate::response::Flow;
 use crate::root::Root;
-use std::rc::Rc;
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::rc::{Rc, Weak};
+use std::task::Poll;
 
 /// The root context.
 pub(crate) struct Plugin<E> {
-    id: u32,
     /// `None` until a configuration has been accepted.
     extension: Option<Rc<E>>,
+    state: Rc<RootState>,
+}
+
+/// What streams need of their root.
+pub(crate) struct RootState {
+    pub(super) id: u32,
+    pub(super) timers: Rc<Timers>,
+    tasks: RefCell<BTreeMap<u32, Task>>,
 }
 
 impl<E: Extension> Plugin<E> {
     pub(crate) fn new(id: u32) -> Self {
-        Self { id, extension: None }
+        let state = RootState { id, timers: Rc::default(), tasks: RefCell::default() };
+        Self { extension: None, state: Rc::new(state) }
     }
 
-    /// Whether the configuration is accepted.
+    /// Whether the configuration is accepted. The tasks that it made begin when it is.
     pub(crate) fn configure(&mut self) -> bool {
         guard(false, || {
-            context::begin(self.id, false);
+            context::begin(self.state.id, false);
+            self.state.end();
             logger::start();
-            match Self::read() {
+            match self.read() {
                 Ok(extension) => self.extension = Some(Rc::new(extension)),
                 Err(error) => {
+                    self.state.end();
                     log::error!("configuration rejected: {error}");
                     return false;
                 }
             }
+            tasks::run(self.state.place());
             true
         })
     }
 
-    fn read() -> Result<E, ConfigError> {
+    fn read(&self) -> Result<E, ConfigError> {
+        let root = Root::new(self.state.clone());
         let text = abi::buffer(Buffer::PluginConfiguration, 0, config::LIMIT)?.unwrap_or_default();
-        let configured =
-            config::read(&text, E::UNKNOWN_KEYS).and_then(|config| E::configure(config, &Root::new()));
+        let configured = config::read(&text, E::UNKNOWN_KEYS).and_then(|config| E::configure(config, &root));
         configured.map_err(|error| error.located_in(&text))
     }
 
     /// The stream with this id begins.
-    pub(crate) fn open(&self, id: u32) -> HttpStream<E::Filter> {
+    pub(crate) fn open(&self, id: u32) -> Rc<HttpStream<E::Filter>> {
         context::begin(id, true);
-        HttpStream::new(id, guard(None, || self.extension.as_ref().map(E::filter)))
+        let filter = guard(None, || self.extension.as_ref().map(E::filter));
+        HttpStream::new(id, self.state.clone(), filter)
+    }
+
+    /// The host's timer has fired.
+    pub(crate) fn tick(&self) {
+        self.callback(|| {
+            let (timers, place) = (&self.state.timers, self.state.place());
+            let result = timers.fire().and_then(|()| {
+                tasks::run(place);
+                timers.rearm()
+            });
+            if let Err(error) = result {
+                log::error!("timers cannot go on: {error}");
+            }
+        });
+    }
+
+    /// There is something in a queue.
+    pub(crate) fn queue_ready(&self, queue: u32) {
+        self.callback(|| queues::ready(queue));
+    }
+
+    /// An answer to a callout: `deliver` hands it to who waits for it.
+    pub(crate) fn answer(&self, deliver: impl FnOnce()) {
+        self.callback(deliver);
+    }
+
+    pub(crate) fn done(&self) {
+        self.callback(|| self.state.end());
+    }
+
+    fn callback(&self, work: impl FnOnce()) {
+        guard((), || {
+            context::begin(self.state.id, false);
+            work();
+            tasks::run(self.state.place());
+        });
+    }
+}
+
+impl RootState {
+    /// Begins a task that lives as long as the root; polled at the end of the callback that runs.
+    pub(crate) fn spawn(self: &Rc<Self>, work: impl Future<Output = Result<()>> + 'static) {
+        let work = async move { work.await.map(|()| Flow::Continue) };
+        let task = Task::new(&self.timers, Box::pin(work), None);
+        let owner: Weak<Self> = Rc::downgrade(self);
+        task.keep(owner);
+        task.wake();
+        self.tasks.borrow_mut().insert(task.id, task);
+    }
+
+    /// Ends all tasks.
+    fn end(&self) {
+        // Not while the cell is held: what a task drops may be anything.
+        drop(self.tasks.take());
+    }
+}
+
+impl Owner for RootState {
+    fn place(&self) -> Place {
+        Place { root: self.id, stream: None }
+    }
+
+    fn timers(&self) -> &Rc<Timers> {
+        &self.timers
+    }
+
+    fn poll(self: Rc<Self>, id: u32) {
+        let taken = self.tasks.borrow_mut().remove(&id);
+        let Some(mut task) = taken else { return };
+        match task.poll() {
+            Poll::Pending => drop(self.tasks.borrow_mut().insert(id, task)),
+            Poll::Ready(Ok(_)) => {}
+            Poll::Ready(Err(error)) => log::error!("a task failed: {error}"),
+        }
     }
 }

@@ -7,6 +7,10 @@ use proxy_wasm_kit_host::exchange::Message;
 #[test]
 fn a_chunk_can_be_read_in_part_and_edited() {
     extension!(Edit {
+        fn on_response_headers(&mut self, response: &mut ResponseHeaders<'_>) -> Result {
+            response.rewrites_body()?;
+            Ok(Flow::Continue)
+        }
         fn on_response_body(&mut self, body: &mut ResponseBody<'_>) -> Result<BodyFlow> {
             if body.is_empty() {
                 return Ok(BodyFlow::Continue);
@@ -28,6 +32,10 @@ fn a_chunk_can_be_read_in_part_and_edited() {
 #[test]
 fn a_chunk_can_be_replaced_and_grown_again() {
     extension!(Replace {
+        fn on_request_headers(&mut self, request: &mut RequestHeaders<'_>) -> Result {
+            request.rewrites_body()?;
+            Ok(Flow::Continue)
+        }
         fn on_request_body(&mut self, body: &mut RequestBody<'_>) -> Result<BodyFlow> {
             if !body.is_empty() {
                 body.replace("new")?;
@@ -72,4 +80,21 @@ fn a_body_that_trailers_end_is_released_by_them() {
     let seen = send::<Wait>(request, &Message::response(200));
     assert_eq!(seen.upstream.unwrap().whole_body(), b"held");
     assert_eq!(seen.client.unwrap().status(), 200);
+}
+
+#[test]
+fn another_length_has_to_be_announced() {
+    extension!(Shorten {
+        fn on_request_body(&mut self, body: &mut RequestBody<'_>) -> Result<BodyFlow> {
+            if !body.is_empty() {
+                assert!(body.append("").is_ok() && body.replace("same").is_ok());
+                assert!(body.append("x").is_err() && body.prepend("x").is_err());
+                body.replace("no")?;
+            }
+            Ok(BodyFlow::Continue)
+        }
+    });
+    let seen = send::<Shorten>(Message::request("POST", "/").body("body"), &Message::response(200));
+    assert_eq!(seen.client.as_ref().unwrap().status(), 500);
+    assert!(crate::lines(&seen)[0].contains("call rewrites_body() in the headers hook"), "{:?}", seen.log);
 }

@@ -1,0 +1,39 @@
+//! Whether a body may change its length: only when `content-length` was taken out before the headers went on.
+
+use crate::abi::{Buffer, Map};
+use crate::error::HostError;
+use std::cell::Cell;
+
+/// Of the request and of the response.
+pub(crate) type Free = [bool; 2];
+
+thread_local! {
+    /// Of the stream whose hook or task runs.
+    static FREE: Cell<Free> = const { Cell::new([false; 2]) };
+}
+
+/// Runs a hook or task of a stream, whose state this is.
+pub(crate) fn within<T>(state: &Cell<Free>, work: impl FnOnce() -> T) -> T {
+    FREE.set(state.get());
+    let result = work();
+    state.set(FREE.get());
+    result
+}
+
+pub(crate) fn free(map: Map) {
+    let [request, response] = FREE.get();
+    FREE.set(match map {
+        Map::RequestHeaders => [true, response],
+        _ => [request, true],
+    });
+}
+
+pub(crate) fn require_free(buffer: Buffer) -> Result<(), HostError> {
+    let [request, response] = FREE.get();
+    let free = match buffer {
+        Buffer::RequestBody => request,
+        Buffer::ResponseBody => response,
+        _ => true,
+    };
+    if free { Ok(()) } else { Err(HostError::length("proxy_set_buffer_bytes")) }
+}
