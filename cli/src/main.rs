@@ -1,10 +1,12 @@
 //! `pwkit`: the command line of Proxy-Wasm Kit. One file per subcommand; what can go wrong stands in `failure`.
 
 mod bench;
+mod check_config;
 mod failure;
 mod inspect;
 mod module;
 mod run;
+mod stats_tags;
 mod subject;
 mod test;
 
@@ -31,6 +33,8 @@ enum Command {
     Inspect(inspect::Arguments),
     Test(test::Arguments),
     Bench(bench::Arguments),
+    CheckConfig(check_config::Arguments),
+    StatsTags(stats_tags::Arguments),
 }
 
 fn main() -> ExitCode {
@@ -39,6 +43,8 @@ fn main() -> ExitCode {
         Command::Inspect(arguments) => inspect::run(&arguments),
         Command::Test(arguments) => test::run(&arguments),
         Command::Bench(arguments) => bench::run(&arguments),
+        Command::CheckConfig(arguments) => check_config::run(&arguments),
+        Command::StatsTags(arguments) => stats_tags::run(&arguments),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

@@ -3,12 +3,28 @@
 use std::path::Path;
 
 use crate::failure::Failure;
-use wasmparser::Parser;
+use wasmparser::{Parser, Payload};
 
 /// The bytes of a core module.
 pub(crate) fn read(path: &Path) -> Result<Vec<u8>, Failure> {
     let code = std::fs::read(path).map_err(|error| unreadable(path, &error))?;
     check(&code).map(|()| code).map_err(|problem| Failure::File(format!("{}: {problem}", path.display())))
+}
+
+/// What a module's custom sections of this name hold, one after the other; none if there are none.
+pub(crate) fn section(path: &Path, name: &str) -> Result<Option<Vec<u8>>, Failure> {
+    let code = read(path)?;
+    let mut found: Option<Vec<u8>> = None;
+    for payload in Parser::new(0).parse_all(&code) {
+        let damaged =
+            |error| Failure::File(format!("{}: is damaged: {error}; build it again", path.display()));
+        if let Payload::CustomSection(section) = payload.map_err(damaged)?
+            && section.name() == name
+        {
+            found.get_or_insert_default().extend_from_slice(section.data());
+        }
+    }
+    Ok(found)
 }
 
 fn unreadable(path: &Path, error: &std::io::Error) -> Failure {

@@ -1,5 +1,6 @@
 //! Owned bytes that came from the host: text only when asked for as text.
 
+use std::borrow::Borrow;
 use std::fmt;
 use std::ops::Deref;
 
@@ -54,6 +55,13 @@ impl Deref for Bytes {
 
 impl AsRef<[u8]> for Bytes {
     fn as_ref(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+/// So that maps are asked by slices, and lists of `Bytes` can be joined.
+impl Borrow<[u8]> for Bytes {
+    fn borrow(&self) -> &[u8] {
         &self.0
     }
 }

@@ -8,24 +8,45 @@ use proxy_wasm_kit_host::case::{Linked, linked_main};
 
 #[path = "../examples/aggregate.rs"]
 mod aggregate;
+#[path = "../examples/attribute_report.rs"]
+mod attribute_report;
 #[path = "../examples/authorize.rs"]
 mod authorize;
+#[path = "../examples/cel_gate.rs"]
+mod cel_gate;
 #[path = "../examples/collect.rs"]
 mod collect;
+#[path = "../examples/filter_state.rs"]
+mod filter_state;
 #[path = "../examples/grpc.rs"]
 mod grpc;
+#[path = "../examples/labelled_metrics.rs"]
+mod labelled_metrics;
 #[path = "../examples/refresh.rs"]
 mod refresh;
 #[path = "../examples/rewrite.rs"]
 mod rewrite;
+#[path = "../examples/shared_counter.rs"]
+mod shared_counter;
+#[path = "../examples/signed_body.rs"]
+mod signed_body;
+#[path = "../examples/work_queue.rs"]
+mod work_queue;
 
 const EXAMPLES: &[(&str, fn())] = &[
     ("aggregate", aggregate::initialize),
+    ("attribute_report", attribute_report::initialize),
     ("authorize", authorize::initialize),
+    ("cel_gate", cel_gate::initialize),
     ("collect", collect::initialize),
+    ("filter_state", filter_state::initialize),
     ("grpc", grpc::initialize),
+    ("labelled_metrics", labelled_metrics::initialize),
     ("refresh", refresh::initialize),
     ("rewrite", rewrite::initialize),
+    ("shared_counter", shared_counter::initialize),
+    ("signed_body", signed_body::initialize),
+    ("work_queue", work_queue::initialize),
 ];
 
 fn main() -> ExitCode {

@@ -4,6 +4,7 @@
 //! writes them anew.
 
 mod cases;
+mod check_config;
 mod guests;
 mod help;
 mod http2;
@@ -15,3 +16,4 @@ mod run_http2;
 mod run_process;
 mod run_refused;
 mod run_reload;
+mod stats_tags;

@@ -1,12 +1,14 @@
 //! The configuration as an operator writes it: names, defaults and types, nothing decided yet.
 
+use proxy_wasm_kit::{Config, Schema};
 use serde::Deserialize;
 use serde::de::{Deserializer, Error, Unexpected, Visitor};
 use std::fmt;
 
 /// The plugin configuration.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, Config)]
 #[serde(deny_unknown_fields)]
+#[schema(unknown_keys = "warn")]
 pub struct Config {
     /// What is protected, and by which credentials. Every rule that matches a request has to accept it.
     #[serde(default)]
@@ -22,29 +24,34 @@ pub struct Config {
     pub path_matching: PathMatching,
     /// Whether a rule for `GET` also covers `HEAD`. The original's answer was no.
     #[serde(default = "yes", deserialize_with = "flag")]
+    #[schema(json = r#""enum":[true,false,"true","false"]"#)]
     pub head_as_get: bool,
     /// The body of a denial.
     #[serde(default)]
     pub denied_body: String,
     /// Lets everything through; what would have been denied is logged and counted.
     #[serde(default, deserialize_with = "flag")]
+    #[schema(json = r#""enum":[true,false,"true","false"]"#)]
     pub dry_run: bool,
     /// Whether to count. Off by default, because each count is a host call; on in a dry run.
     #[serde(default, deserialize_with = "present_flag")]
+    #[schema(json = r#""enum":[true,false,"true","false"]"#)]
     pub metrics: Option<bool>,
     /// A request header that tells the upstream who logged in. What a client sends under that name is removed.
     #[serde(default, deserialize_with = "present")]
     pub forward_username_header: Option<String>,
     /// Whether `authorization` is taken out of a request that was allowed by it.
     #[serde(default, deserialize_with = "flag")]
+    #[schema(json = r#""enum":[true,false,"true","false"]"#)]
     pub strip_authorization: bool,
     /// The costliest bcrypt hash that is accepted. A verification blocks the worker.
     #[serde(default = "affordable", deserialize_with = "whole_number")]
+    #[schema(json = r#""type":["number","string"],"minimum":0,"maximum":4294967295"#)]
     pub max_bcrypt_cost: u32,
 }
 
 /// How paths are compared.
-#[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Eq, Schema)]
 #[serde(rename_all = "snake_case")]
 pub enum PathMatching {
     /// Without query, and under every reading that an upstream may give the path.
@@ -55,7 +62,7 @@ pub enum PathMatching {
 }
 
 /// A part of the site and who may see it.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, Schema)]
 #[serde(deny_unknown_fields)]
 pub struct Rule {
     /// The label of the rule's metrics and log lines; by default its place in the list.
@@ -90,11 +97,12 @@ pub struct Rule {
     pub realm: Option<String>,
     /// Asks for no credential: requests that match are not unmatched, so the default rule leaves them alone.
     #[serde(default, deserialize_with = "flag")]
+    #[schema(json = r#""enum":[true,false,"true","false"]"#)]
     pub public: bool,
 }
 
 /// The rule for what no other rule matches.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, Schema)]
 #[serde(deny_unknown_fields)]
 pub struct DefaultRule {
     /// As in a rule; `default` by default.

@@ -6,11 +6,16 @@ use crate::bytes::Bytes;
 use crate::decode::Decode;
 use crate::error::HostError;
 use crate::foreign::Expression;
+use std::cell::Cell;
 use std::fmt;
 use std::marker::PhantomData;
 
-/// From how many attributes on a list in CEL is cheaper than a host call for each.
+/// From how many attributes on a list in CEL is cheaper than a host call for each. Measured on Envoy 1.40: a host call takes
+/// 1.0 us, a list 1.6 us and 0.27 us for each attribute. To ask in CEL whether each is there takes all of that gain away.
 const CHEAPER_FROM: usize = 3;
+
+/// How many reads go singly after a list has failed. An attribute that is absent once is likely to be absent again.
+const PATIENCE: u8 = 15;
 
 /// An attribute by its name, with the type that it has. Those that Envoy documents are in [`names`](super::names).
 ///
@@ -59,17 +64,11 @@ fn steps(name: &str) -> Vec<&str> {
     steps.filter(|step| !step.is_empty()).collect()
 }
 
-/// A list of the attribute, or an empty one when it is absent.
-fn listed(name: &str) -> String {
-    match name.strip_suffix(']').and_then(|rest| rest.rsplit_once('[')) {
-        Some((map, key)) => format!("{key} in {map} ? [{name}] : []"),
-        // There is no asking whether a name that stands alone is there; those that do always are.
-        None if !name.contains('.') => format!("[{name}]"),
-        None => format!("has({name}) ? [{name}] : []"),
-    }
-}
-
 /// Several attributes that are read together. Made by [`Root::batch`](crate::Root::batch).
+///
+/// From three attributes on they come in one host call: in Envoy eight of them in 3.8 us instead of 7.3. When one of them is
+/// absent, that call gives nothing, so they are read singly, then and the next few times. Put together what is there in the
+/// same phases.
 ///
 /// ```
 /// use proxy_wasm_kit::attributes::{Attribute, Batch, names};
@@ -103,17 +102,20 @@ fn listed(name: &str) -> String {
 /// ```
 pub struct Batch<A> {
     attributes: A,
-    list: Option<Expression<Vec<Vec<Bytes>>>>,
+    /// As the ABI wants them.
+    paths: Vec<String>,
+    list: Option<Expression<Vec<Bytes>>>,
+    /// How many reads are to go singly.
+    singly: Cell<u8>,
 }
 
 impl<A: Batched> Batch<A> {
     pub(crate) fn new(attributes: A) -> Self {
         let names = attributes.names();
-        let list = (names.len() >= CHEAPER_FROM).then(|| {
-            let items: Vec<String> = names.iter().map(|name| listed(name)).collect();
-            Expression::create(&format!("[{}]", items.join(", "))).ok()
-        });
-        Self { attributes, list: list.flatten() }
+        let worth = names.len() >= CHEAPER_FROM;
+        let list = worth.then(|| Expression::create(&format!("[{}]", names.join(", "))).ok()).flatten();
+        let paths = names.iter().map(|name| steps(name).join("\0")).collect();
+        Self { attributes, paths, list, singly: Cell::new(0) }
     }
 
     /// The same attributes, read by a host call each.
@@ -146,15 +148,24 @@ impl<A: Batched> Batch<A> {
     ///
     /// `proxy_get_property` failed, or a value has another type.
     pub fn read(&self) -> Result<A::Values, HostError> {
-        let lists = self.list.as_ref().and_then(|list| list.evaluate().ok());
-        match lists.filter(|lists| lists.len() == self.attributes.names().len()) {
-            Some(lists) => self.attributes.values(lists.into_iter().map(|list| Ok(list.into_iter().next()))),
-            // No CEL, another context entered, or a list that failed as a whole, as it does when a value has no form.
-            None => {
-                let names = self.attributes.names();
-                self.attributes.values(names.iter().map(|name| abi::property(&steps(name).join("\0"))))
-            }
+        match self.together() {
+            Some(values) => self.attributes.values(values.into_iter().map(|value| Ok(Some(value)))),
+            None => self.attributes.values(self.paths.iter().map(|path| abi::property(path))),
         }
+    }
+
+    /// `None` when they have to be read singly: there is no CEL, another context was entered, or one is absent.
+    fn together(&self) -> Option<Vec<Bytes>> {
+        let list = self.list.as_ref()?;
+        if let Some(left) = self.singly.get().checked_sub(1) {
+            self.singly.set(left);
+            return None;
+        }
+        let values = list.evaluate().ok().filter(|values| values.len() == self.paths.len());
+        if values.is_none() {
+            self.singly.set(PATIENCE);
+        }
+        values
     }
 }
 
@@ -243,12 +254,5 @@ mod tests {
         assert_eq!(steps("request.headers['x-a.b']"), ["request", "headers", "x-a.b"]);
         assert_eq!(steps("xds.node.metadata[\"A\"].b"), ["xds", "node", "metadata", "A", "b"]);
         assert_eq!(steps("plugin_name"), ["plugin_name"]);
-    }
-
-    #[test]
-    fn an_item_asks_first_whether_it_is_there() {
-        assert_eq!(listed("request.id"), "has(request.id) ? [request.id] : []");
-        assert_eq!(listed("a.b['c']"), "'c' in a.b ? [a.b['c']] : []");
-        assert_eq!(listed("plugin_name"), "[plugin_name]");
     }
 }

@@ -6,7 +6,7 @@ use proxy_wasm_kit::attributes::{
     request, source, upstream, xds,
 };
 use proxy_wasm_kit::prelude::*;
-use proxy_wasm_kit_host::exchange::{Direction, Message, Setup};
+use proxy_wasm_kit_host::exchange::{Direction, Exchange, Message, Setup};
 
 #[test]
 fn request_and_node_attributes_are_typed() {
@@ -76,12 +76,12 @@ fn filter_state_is_written_and_read_back() {
 /// Reads a batch in every phase.
 struct Reader<A: Batched>(Batch<A>);
 
-type Four = (Attribute<Bytes>, Attribute<i64>, Attribute<Bytes>, Attribute<String>);
+type Four = (Attribute<Bytes>, Attribute<i64>, Attribute<bool>, Attribute<String>);
 
 const FOUR: Four = (
     names::request::method,
-    names::response::code,
-    names::request::referer,
+    names::source::port,
+    names::connection::mtls,
     Attribute::new("request.headers['x.a']"),
 );
 
@@ -138,29 +138,39 @@ impl<H: How> HttpFilter for Filter<H> {
     }
 }
 
-fn batch<H: How>() -> proxy_wasm_kit_host::exchange::Exchange {
-    let request = Message::request("GET", "/").header("x.a", "1");
-    let seen = start::<Plugin<H>>(Setup::default()).exchange(request, &Message::response(204));
-    let expected = [
-        "[plugin] (Some(b\"GET\"), None, None, Some(\"1\"))",
-        "[plugin] (Some(b\"GET\"), Some(204), None, Some(\"1\"))",
-    ];
-    let lines = crate::lines(&seen);
-    for expected in expected {
-        let text = expected.trim_start_matches("[plugin] ");
-        assert!(lines.iter().any(|line| line.ends_with(text)), "{expected} in {lines:?}");
+fn batch<H: How>(setup: Setup, header: Option<&str>) -> Vec<Exchange> {
+    let host = start::<Plugin<H>>(setup);
+    let mut seen = Vec::new();
+    for _ in 0..10 {
+        let request = Message::request("GET", "/");
+        let request = header.iter().fold(request, |request, value| request.header("x.a", *value));
+        let exchange = host.exchange(request, &Message::response(204));
+        let expected = format!("(Some(b\"GET\"), Some(40000), Some(false), {header:?})");
+        let lines = crate::lines(&exchange);
+        assert!(lines.iter().all(|line| line.ends_with(&expected)), "{expected} in {lines:?}");
+        seen.push(exchange);
     }
     seen
 }
 
+fn calls(seen: &[Exchange], name: &str) -> u32 {
+    seen.iter().filter_map(|exchange| exchange.host_calls.get(name)).sum()
+}
+
 #[test]
 fn a_batch_is_one_host_call_and_gives_what_single_reads_give() {
-    let together = batch::<Together>().host_calls;
-    assert_eq!(together.get("proxy_call_foreign_function"), Some(&2), "{together:?}");
-    let singly = batch::<Singly>().host_calls;
-    assert_eq!(singly.get("proxy_call_foreign_function"), None);
-    let more = |calls: &std::collections::BTreeMap<String, u32>| calls.get("proxy_get_property").copied();
-    assert_eq!(more(&singly).unwrap_or(0) - more(&together).unwrap_or(0), 8);
+    let together = batch::<Together>(Setup::default(), Some("1"));
+    let singly = batch::<Singly>(Setup::default(), Some("1"));
+    let foreign = "proxy_call_foreign_function";
+    assert_eq!((calls(&together, foreign), calls(&singly, foreign)), (20, 0));
+    let property = "proxy_get_property";
+    assert_eq!(calls(&singly, property) - calls(&together, property), 20 * 4);
+}
+
+#[test]
+fn a_batch_with_something_absent_reads_singly_and_tries_again_later() {
+    let seen = batch::<Together>(Setup::default(), None);
+    assert_eq!(calls(&seen, "proxy_call_foreign_function"), 2, "of 20 reads the first and the seventeenth");
 }
 
 #[test]
@@ -175,9 +185,8 @@ fn a_batch_without_cel_reads_singly() {
         "proxy_log",
     ];
     let setup = Setup { allowed_capabilities: Some(allowed.map(String::from).into()), ..Setup::default() };
-    let request = Message::request("GET", "/").header("x.a", "1");
-    let seen = start::<Plugin<Together>>(setup).exchange(request, &Message::response(204));
-    assert!(crate::lines(&seen)[0].ends_with("(Some(b\"GET\"), None, None, Some(\"1\"))"), "{:?}", seen.log);
+    let seen = batch::<Together>(setup, Some("1"));
+    assert_eq!(calls(&seen, "proxy_call_foreign_function"), 0);
 }
 
 #[test]

@@ -1,0 +1,110 @@
+//! `pwkit check-config`: mistakes in a configuration, by the schema in the module and by the module itself.
+
+use crate::program::Workshop;
+
+/// A module with a schema; it takes every configuration that has less than 200 bytes.
+const MODULE: &str = r#"(module
+    (memory (export "memory") 1)
+    (func (export "proxy_abi_version_0_2_1"))
+    (func (export "malloc") (param i32) (result i32) i32.const 1024)
+    (func (export "proxy_on_configure") (param i32 i32) (result i32) (i32.lt_u (local.get 1) (i32.const 200)))
+    (@custom "pwkit.config" "{\"type\":\"object\",\"properties\":{\"name\":{\"type\":\"string\"},\"port\":{\"type\":\"integer\",\"minimum\":0,\"maximum\":65535},\"rules\":{\"type\":\"array\",\"items\":{\"type\":\"object\",\"properties\":{\"prefix\":{\"type\":\"string\"},\"mode\":{\"enum\":[\"on\",\"off\"]},\"action\":{\"oneOf\":[{\"type\":\"object\",\"properties\":{\"type\":{\"const\":\"deny\"},\"status\":{\"type\":\"integer\"}},\"required\":[\"type\",\"status\"]},{\"enum\":[\"pass\"]}]}},\"required\":[\"prefix\"],\"additionalProperties\":false}},\"note\":{\"type\":\"string\",\"nullable\":true}},\"required\":[\"name\"],\"additionalProperties\":false"
+    "}"))"#;
+
+#[track_caller]
+fn check(name: &str, config: &str, code: i32, expected: &[&str]) {
+    let workshop = Workshop::new(name);
+    workshop.module("m.wasm", MODULE);
+    workshop.file("c.yaml", config);
+    let end = workshop.run(&["check-config", "m.wasm", "c.yaml"]);
+    let printed: Vec<&str> = end.stdout.lines().chain(end.stderr.lines()).collect();
+    assert_eq!((end.code, printed.as_slice()), (Some(code), expected));
+}
+
+const TAKEN: &str = "c.yaml: is taken by m.wasm";
+
+#[test]
+fn what_fits_is_taken() {
+    check(
+        "fits-yaml",
+        "name: x\nport: 80\nnote: ~\nrules:\n- { prefix: /, mode: on, action: pass }\n",
+        0,
+        &[TAKEN],
+    );
+    check(
+        "fits-json",
+        r#"{"name": "x", "rules": [{"prefix": "/", "action": {"type": "deny", "status": 403}}]}"#,
+        0,
+        &[TAKEN],
+    );
+    check("fits-istio", "kind: WasmPlugin\nspec:\n  pluginConfig:\n    name: x\n", 0, &[TAKEN]);
+}
+
+#[test]
+fn all_mistakes_are_told_with_their_places() {
+    check(
+        "mistakes",
+        "nmae: x\nport: 70000\nrules:\n- prefix: 7\n  mode: \"yes\"\n- prefix: /\n  action: { type: deny }\n- action: nope\n",
+        4,
+        &[
+            "c.yaml:1:1: error: nmae: unknown key; did you mean `name`?",
+            "c.yaml:1:1: error: the key `name` is missing; add it",
+            "c.yaml:2:7: error: port: expected a number from 0 to 65535",
+            "c.yaml:4:11: error: rules[0].prefix: expected a text (in quotes, if it looks like something else), found a whole number",
+            "c.yaml:5:9: error: rules[0].mode: expected one of: \"on\", \"off\"",
+            "c.yaml:7:11: error: rules[1].action: the key `status` is missing; add it",
+            "c.yaml:8:3: error: rules[2]: the key `prefix` is missing; add it",
+            "c.yaml:8:11: error: rules[2].action: expected one of: \"deny\", \"pass\"",
+            "pwkit: c.yaml: the module refuses it, for 8 mistakes",
+        ],
+    );
+}
+
+#[test]
+fn an_empty_configuration_lacks_what_is_required() {
+    let expected = ["c.yaml:1:1: error: the key `name` is missing; add it"];
+    let end = "pwkit: c.yaml: the module refuses it, for the mistake above";
+    check("empty", "", 4, &[expected[0], end]);
+}
+
+#[test]
+fn what_no_schema_says_the_module_says() {
+    let config = format!("name: {}\n", "x".repeat(300));
+    let workshop = Workshop::new("by-module");
+    workshop.module("m.wasm", MODULE);
+    workshop.file("c.yaml", &config);
+    let end = workshop.run(&["check-config", "m.wasm", "c.yaml"]);
+    assert_eq!((end.code, end.stdout.as_str()), (Some(4), ""));
+    assert!(end.stderr.starts_with("pwkit: c.yaml: the module refuses it: "), "{}", end.stderr);
+}
+
+#[test]
+fn what_is_neither_yaml_nor_json_is_told_with_its_place() {
+    let workshop = Workshop::new("no-yaml");
+    workshop.module("m.wasm", MODULE);
+    workshop.file("c.yaml", "name: x\nport: [1\n");
+    let end = workshop.run(&["check-config", "m.wasm", "c.yaml"]);
+    assert_eq!((end.code, end.stdout.as_str()), (Some(4), ""));
+    assert!(end.stderr.contains("error: neither YAML nor JSON: "), "{}", end.stderr);
+}
+
+#[test]
+fn a_module_without_a_schema_is_asked_alone() {
+    let workshop = Workshop::new("no-schema");
+    workshop.module("m.wasm", &MODULE.replace("pwkit.config", "other"));
+    workshop.file("c.yaml", "nothing: fits\n");
+    let end = workshop.run(&["check-config", "m.wasm", "c.yaml"]);
+    let expected = "c.yaml: is taken by m.wasm; the module holds no schema, so it alone was asked\n";
+    assert_eq!((end.code, end.stdout.as_str()), (Some(0), expected));
+    let end = workshop.run(&["check-config", "m.wasm", "--schema"]);
+    assert_eq!(end.code, Some(3));
+}
+
+#[test]
+fn the_schema_is_printed_for_editors() {
+    let workshop = Workshop::new("schema");
+    workshop.module("m.wasm", MODULE);
+    let end = workshop.run(&["check-config", "m.wasm", "--schema"]);
+    assert_eq!((end.code, end.stderr.as_str()), (Some(0), ""));
+    assert!(end.stdout.starts_with("{\n  \"additionalProperties\": false,"), "{}", end.stdout);
+}
