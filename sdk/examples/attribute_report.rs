@@ -1,6 +1,6 @@
 //! Reports on each request by attributes: several in one host call, the request's own kept for the response.
 
-use proxy_wasm_kit::attributes::{Attribute, Batch, RequestSnapshot, names, node, request, xds};
+use proxy_wasm_kit::attributes::{Attribute, Batch, RequestSnapshot, names, request};
 use proxy_wasm_kit::prelude::*;
 
 /// Address, route, code, and a header that may be absent.
@@ -39,10 +39,6 @@ impl HttpFilter for Observe {
     fn on_response_headers(&mut self, response: &mut ResponseHeaders<'_>) -> Result {
         let kept = self.1.as_ref().map(|kept| [kept.method(), kept.url_path(), kept.query()].join(&b'|'));
         response.headers().set("x-kept", kept.unwrap_or_default())?;
-        let limit = node().values().at("limits").number("burst")?;
-        response.headers().set("x-burst", format!("{limit:?}"))?;
-        let tenant = xds().route_metadata("com.example").text("tenant")?;
-        response.headers().set("x-tenant", format!("{tenant:?}"))?;
         Ok(Flow::Continue)
     }
 

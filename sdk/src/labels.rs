@@ -52,6 +52,16 @@ const LONGEST_VALUE: usize = 128;
 ///
 /// assert_eq!(Denial::NAMES, ["rule", "denied_because"]);
 /// ```
+///
+/// A name that could not be taken out of a metric's name again does not compile:
+///
+/// ```compile_fail
+/// #[derive(Clone, PartialEq, Eq, Hash, proxy_wasm_kit::Labels)]
+/// struct Denial {
+///     #[label(name = "denied;because")]
+///     reason: String,
+/// }
+/// ```
 pub trait Labels {
     /// The names of the labels.
     const NAMES: &'static [&'static str];

@@ -72,11 +72,16 @@
 //!   after this one.
 //! - **Configuration** is a `serde` type. What does not fit refuses the configuration with a line such as
 //!   `rules[2].prefix (line 7, column 18): expected a string, found integer`. Report what only you can check with
-//!   [`ConfigError::at`].
+//!   [`ConfigError::at`]. With `#[derive(Config)]` the module holds a schema of it, by which `pwkit check-config` finds
+//!   mistakes before a proxy does.
 //! - **Each host call crosses the sandbox** and costs more than thousands of instructions. One value: `first`. Three or
 //!   more: one `snapshot`.
-//! - [`attributes`] are what the proxy knows: the route, the peer's certificate, the node. Metrics come from
-//!   [`Root`]; log with the `log` macros, whose lines carry the plugin's name and the request id.
+//! - [`attributes`] are what the proxy knows: the route, the peer's certificate, the node. Several come in one host call by
+//!   [`Root::batch`], and [`Root::expression`] evaluates CEL of the operator's over all of them.
+//! - **Metrics** come from [`Root`], with labels as a [`Family`]. Log with the `log` macros, whose lines carry the plugin's
+//!   name and the request id.
+//! - **Workers share nothing** but what goes through the proxy: values in [`Shared`], a bounded [`Cache`], a [`Queue`].
+//! - [`foreign`] is what Envoy offers beyond the ABI: filter state that it reads itself, signatures, compression.
 //!
 //! # Building and testing
 //!

@@ -24,6 +24,16 @@ use std::rc::Rc;
 ///     Header(String),
 /// }
 /// ```
+///
+/// What has no schema does not compile, so that none is wrong without a word:
+///
+/// ```compile_fail
+/// #[derive(serde::Deserialize, proxy_wasm_kit::Schema)]
+/// struct Settings {
+///     #[serde(flatten)]
+///     others: std::collections::BTreeMap<String, String>,
+/// }
+/// ```
 pub trait Schema {
     /// The members of the schema, without the braces around them.
     const MEMBERS: &'static SchemaText;

@@ -22,6 +22,8 @@ mod filter_state;
 mod grpc;
 #[path = "../examples/labelled_metrics.rs"]
 mod labelled_metrics;
+#[path = "../examples/metadata_by_kind.rs"]
+mod metadata_by_kind;
 #[path = "../examples/refresh.rs"]
 mod refresh;
 #[path = "../examples/rewrite.rs"]
@@ -42,6 +44,7 @@ const EXAMPLES: &[(&str, fn())] = &[
     ("filter_state", filter_state::initialize),
     ("grpc", grpc::initialize),
     ("labelled_metrics", labelled_metrics::initialize),
+    ("metadata_by_kind", metadata_by_kind::initialize),
     ("refresh", refresh::initialize),
     ("rewrite", rewrite::initialize),
     ("shared_counter", shared_counter::initialize),

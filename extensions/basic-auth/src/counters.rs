@@ -1,7 +1,14 @@
 //! Metrics: what became of requests, by rule. Each count is a host call, so they exist only when they are asked for.
 
 use crate::policy::{Decision, Policy, Reason, RuleNumber};
-use proxy_wasm_kit::{Counter, HostError, Root};
+use proxy_wasm_kit::{Counter, Family, HostError, Labels, Root};
+
+/// The rule that a request met.
+#[derive(Clone, PartialEq, Eq, Hash, Labels)]
+struct ByRule {
+    #[label(name = "basic_auth_rule")]
+    rule: String,
+}
 
 /// The counters of all rules.
 pub(crate) struct Counters {
@@ -18,15 +25,18 @@ struct RuleCounters {
 }
 
 impl Counters {
-    /// The rule's name stands in the metric's, in the form that Istio makes a label of (`extraStatTags`).
+    /// Every rule has a series, so their number is bounded by the configuration.
     pub(crate) fn define(root: &Root, policy: &Policy) -> Result<Self, HostError> {
+        let family = |what| -> Family<Counter, ByRule> { root.family(what).limit(usize::MAX) };
+        let [allowed, denied, missing, invalid] =
+            ["allowed", "denied", "missing", "invalid"].map(|what| family(format!("basic_auth_{what}")));
         let of_rule = |name: &str| {
-            let counter = |what| root.counter(&format!("basic_auth_rule=.={name};.;basic_auth_{what}"));
+            let labels = ByRule { rule: name.to_owned() };
             Ok(RuleCounters {
-                allowed: counter("allowed")?,
-                denied: counter("denied")?,
-                missing: counter("missing")?,
-                invalid: counter("invalid")?,
+                allowed: allowed.get(&labels)?,
+                denied: denied.get(&labels)?,
+                missing: missing.get(&labels)?,
+                invalid: invalid.get(&labels)?,
             })
         };
         let rules = policy.names().map(of_rule).collect::<Result<_, _>>()?;

@@ -100,6 +100,17 @@ fn steps(name: &str) -> Vec<&str> {
 ///     }
 /// }
 /// ```
+///
+/// Each value has the type of its attribute, so what is mixed up does not compile:
+///
+/// ```compile_fail
+/// # use proxy_wasm_kit::prelude::*;
+/// # use proxy_wasm_kit::attributes::names;
+/// fn status(root: &Root) -> Result<Option<i64>> {
+///     let (status, path) = root.batch((names::request::path, names::response::code)).read()?;
+///     Ok(status)
+/// }
+/// ```
 pub struct Batch<A> {
     attributes: A,
     /// As the ABI wants them.
