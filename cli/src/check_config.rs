@@ -110,9 +110,21 @@ fn by_module(module: &Path, node: &Node, file: &Path) -> Result<(), Failure> {
         Ok(_) => Ok(()),
         Err(rejected) => {
             let errors = rejected.log.iter().filter(|line| line.level >= Level::Error);
-            let said: Vec<&str> = errors.map(|line| line.message.as_str()).collect();
-            let why = if said.is_empty() { rejected.to_string() } else { said.join("; ") };
-            Err(Failure::Rejected(format!("{}: the module refuses it: {why}", file.display())))
+            let said: Vec<String> = errors.map(|line| located(&line.message, node)).collect();
+            let why = if said.is_empty() { format!(" {rejected}") } else { said.join("; ") };
+            Err(Failure::Rejected(format!("{}:{why} (the module itself refuses it)", file.display())))
         }
     }
+}
+
+/// What the SDK logs, with the place in the file instead of that in the JSON that the module was given.
+fn located(line: &str, node: &Node) -> String {
+    let place = line.split_once("configuration rejected: ").and_then(|(_, said)| {
+        let (path, rest) = said.split_once(" (line ").or_else(|| said.split_once("(line "))?;
+        let (_, message) = rest.split_once("): ")?;
+        let place = node.at(path)?.place;
+        let colon = if path.is_empty() { "" } else { ": " };
+        Some(format!("{}:{}: error: {path}{colon}{message}", place.line, place.column))
+    });
+    place.unwrap_or_else(|| format!(" {line}"))
 }

@@ -64,6 +64,17 @@ impl Node {
         entries.iter().find(|(key, _)| key.name == name).map(|(_, node)| node)
     }
 
+    /// The value at a path such as `rules[2].prefix`.
+    pub(super) fn at(&self, path: &str) -> Option<&Self> {
+        let steps = path.split(['.', '[']).filter(|step| !step.is_empty());
+        steps.into_iter().try_fold(self, |node, step| {
+            match (step.strip_suffix(']').and_then(|index| index.parse::<usize>().ok()), &node.value) {
+                (Some(index), Value::List(items)) => items.get(index),
+                _ => node.get(step),
+            }
+        })
+    }
+
     pub(super) fn to_json(&self) -> Json {
         match &self.value {
             Value::Null => Json::Null,
