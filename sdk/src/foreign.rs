@@ -2,7 +2,7 @@
 //!
 //! | function | what it does | on another context than the one whose callback runs |
 //! |---|---|---|
-//! | [`Expression`](crate::Expression) | CEL over the attributes, compiled once | refused here |
+//! | [`Expression`] | CEL over the attributes, compiled once | refused here |
 //! | [`declare_property`](Property::declare) | type and life of filter state | refused here |
 //! | [`set_envoy_filter_state`] | objects that Envoy itself reads | acts on the one that was entered |
 //! | [`clear_route_cache`] | the route is chosen anew | acts on the one that was entered |

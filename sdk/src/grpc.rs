@@ -31,7 +31,7 @@ impl Cluster {
 
 /// A gRPC service, given by [`Cluster::grpc`].
 ///
-/// Messages are bytes. With the feature `prost`, [`call`](Self::call) takes and gives prost messages.
+/// Messages are bytes. With the feature `prost`, `call` takes and gives prost messages.
 ///
 /// ```
 /// # use proxy_wasm_kit::prelude::*;
