@@ -22,6 +22,8 @@ mod filter_state;
 mod grpc;
 #[path = "../examples/labelled_metrics.rs"]
 mod labelled_metrics;
+#[path = "../examples/late_data.rs"]
+mod late_data;
 #[path = "../examples/metadata_by_kind.rs"]
 mod metadata_by_kind;
 #[path = "../examples/refresh.rs"]
@@ -44,6 +46,7 @@ const EXAMPLES: &[(&str, fn())] = &[
     ("filter_state", filter_state::initialize),
     ("grpc", grpc::initialize),
     ("labelled_metrics", labelled_metrics::initialize),
+    ("late_data", late_data::initialize),
     ("metadata_by_kind", metadata_by_kind::initialize),
     ("refresh", refresh::initialize),
     ("rewrite", rewrite::initialize),
