@@ -19,6 +19,8 @@ type Result<T> = std::result::Result<T, HostError>;
 pub(crate) enum Buffer {
     RequestBody = 0,
     ResponseBody = 1,
+    DownstreamData = 2,
+    UpstreamData = 3,
     CallBody = 4,
     GrpcMessage = 5,
     VmConfiguration = 6,
@@ -206,6 +208,13 @@ pub(crate) fn close_stream() -> Result<()> {
     const HTTP_REQUEST: u32 = 0;
     // SAFETY: no memory is passed.
     check("proxy_close_stream", unsafe { imports::proxy_close_stream(HTTP_REQUEST) })
+}
+
+/// Closes the connection of the current context, on both sides.
+pub(crate) fn close_connection() -> Result<()> {
+    const DOWNSTREAM: u32 = 2;
+    // SAFETY: no memory is passed.
+    check("proxy_close_stream", unsafe { imports::proxy_close_stream(DOWNSTREAM) })
 }
 
 /// Lets the host calls that follow, until this callback returns, act on another context.

@@ -1,10 +1,11 @@
 //! A body over all its chunks, for work that [`later`](crate::RequestBody::later) was given.
 
 use crate::bytes::Bytes;
+use crate::chunk::Chunk;
 use crate::dispatch::tasks::{self, Extent};
 use crate::extension::Result;
 use crate::failure::Error;
-use crate::phase::{Chunk, RequestBody, ResponseBody};
+use crate::phase::{RequestBody, ResponseBody};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::future::poll_fn;

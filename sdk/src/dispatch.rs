@@ -11,10 +11,12 @@ mod plugin;
 pub(crate) mod queues;
 mod side;
 pub(crate) mod tasks;
+mod tcp;
 pub(crate) mod timers;
 
 pub(crate) use http::HttpStream;
 pub(crate) use plugin::{Plugin, RootState};
+pub(crate) use tcp::TcpStream;
 
 /// What the proxy does with a message after a callback.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

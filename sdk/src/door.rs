@@ -1,7 +1,6 @@
 //! The door through the `proxy-wasm` crate: its dispatcher exports the ABI's callbacks and finds the context of an id; here
 //! each of its calls becomes one of the core's.
 
-use crate::dispatch::calls::{Event, deliver};
 use crate::dispatch::{self, HttpStream, Plugin};
 use crate::extension::{Extension, HttpFilter};
 use proxy_wasm::traits::{Context, HttpContext, RootContext};
@@ -16,35 +15,58 @@ pub fn register<E: Extension>() {
 
 struct RootDoor<E>(Plugin<E>);
 
+mod tcp;
+
+pub use tcp::register_tcp;
+
 /// Answers to callouts; the crate brings them to the context that made the call.
 macro_rules! answers {
     () => {
         fn on_http_call_response(&mut self, token: u32, headers: usize, body: usize, trailers: usize) {
-            self.0.answer(|| deliver(token, Event::Response { headers, body, trailers }));
+            self.0.answer(|| {
+                $crate::dispatch::calls::deliver(
+                    token,
+                    $crate::dispatch::calls::Event::Response { headers, body, trailers },
+                )
+            });
         }
 
         fn on_grpc_call_response(&mut self, token: u32, status: u32, size: usize) {
-            let event = if status == 0 { Event::GrpcMessage(size) } else { Event::GrpcClose(status) };
-            self.0.answer(|| deliver(token, event));
+            let event = if status == 0 {
+                $crate::dispatch::calls::Event::GrpcMessage(size)
+            } else {
+                $crate::dispatch::calls::Event::GrpcClose(status)
+            };
+            self.0.answer(|| $crate::dispatch::calls::deliver(token, event));
         }
 
         fn on_grpc_stream_initial_metadata(&mut self, token: u32, _count: u32) {
-            self.0.answer(|| deliver(token, Event::GrpcInitialMetadata));
+            self.0.answer(|| {
+                $crate::dispatch::calls::deliver(token, $crate::dispatch::calls::Event::GrpcInitialMetadata)
+            });
         }
 
         fn on_grpc_stream_message(&mut self, token: u32, size: usize) {
-            self.0.answer(|| deliver(token, Event::GrpcMessage(size)));
+            self.0.answer(|| {
+                $crate::dispatch::calls::deliver(token, $crate::dispatch::calls::Event::GrpcMessage(size))
+            });
         }
 
         fn on_grpc_stream_trailing_metadata(&mut self, token: u32, _count: u32) {
-            self.0.answer(|| deliver(token, Event::GrpcTrailingMetadata));
+            self.0.answer(|| {
+                $crate::dispatch::calls::deliver(token, $crate::dispatch::calls::Event::GrpcTrailingMetadata)
+            });
         }
 
         fn on_grpc_stream_close(&mut self, token: u32, status: u32) {
-            self.0.answer(|| deliver(token, Event::GrpcClose(status)));
+            self.0.answer(|| {
+                $crate::dispatch::calls::deliver(token, $crate::dispatch::calls::Event::GrpcClose(status))
+            });
         }
     };
 }
+
+use answers;
 
 impl<E: Extension> Context for RootDoor<E> {
     answers!();

@@ -2,6 +2,8 @@
 
 /// Makes the crate a Proxy-Wasm module whose plugins are of the given [`Extension`](crate::Extension).
 ///
+/// `entry!(tcp: Type)` is for a [`TcpExtension`](crate::TcpExtension).
+///
 /// Use it once, in the root of a crate with `crate-type = ["cdylib", "rlib"]`. It defines `initialize`, which a native test
 /// hands to the host, and on wasm the export `_initialize`, which calls it.
 ///
@@ -32,9 +34,15 @@
 #[macro_export]
 macro_rules! entry {
     ($extension:ty) => {
+        $crate::entry!(@ $crate::door::register::<$extension>);
+    };
+    (tcp: $extension:ty) => {
+        $crate::entry!(@ $crate::door::register_tcp::<$extension>);
+    };
+    (@ $register:expr) => {
         /// Registers this extension in the VM; on native, in the current thread.
         pub fn initialize() {
-            $crate::door::register::<$extension>();
+            $register();
         }
 
         #[cfg(target_arch = "wasm32")]

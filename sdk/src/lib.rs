@@ -64,12 +64,15 @@
 //!   the proxy no longer holds cannot be asked for; it does not compile.
 //! - **A hook returns a decision**: [`Flow::Continue`], or [`Flow::Reply`] with a [`Response`] of its own. A body hook may
 //!   also hold the chunk back until more has come ([`BodyFlow::Buffer`]).
+//! - **What has to wait is returned, too**: `request.later(async move |held| …)`. It may call servers
+//!   ([`Root::cluster`], [`GrpcService`]), [`sleep`], [`join`] several, wait for a [`Watch`] or collect a body. The message
+//!   is held until it is done, and no longer than its deadline; nobody has to resume it. A hook without it pays nothing.
 //! - **Bytes, not text.** Header names and values are bytes; [`Bytes::as_str`] gives text where it is text. A client can
 //!   repeat a header: [`Headers::first`] reads one value, [`Snapshot::all`] every one, and [`Snapshot::only`] insists that
 //!   there is at most one.
 //! - **Nothing panics.** A host call that fails is a [`HostError`]; pass it on with `?`, it becomes an [`Error`], and
-//!   [`HttpFilter::on_error`] decides, by default for 500. A panic would cost the worker its VM and with it every request
-//!   after this one.
+//!   [`HttpFilter::on_error`] decides, by default as [`Error::reply`] says. A panic would cost the worker its VM and with it
+//!   every request after this one.
 //! - **Configuration** is a `serde` type. What does not fit refuses the configuration with a line such as
 //!   `rules[2].prefix (line 7, column 18): expected a string, found integer`. Report what only you can check with
 //!   [`ConfigError::at`]. With `#[derive(Config)]` the module holds a schema of it, by which `pwkit check-config` finds
@@ -82,6 +85,8 @@
 //!   name and the request id.
 //! - **Workers share nothing** but what goes through the proxy: values in [`Shared`], a bounded [`Cache`], a [`Queue`].
 //! - [`foreign`] is what Envoy offers beyond the ABI: filter state that it reads itself, signatures, compression.
+//! - **Work of the plugin** itself: [`Root::spawn`], [`Root::every`], [`Root::watch`], [`Queue::next`], and a [`Lease`]
+//!   where one worker shall do it for all. [`TcpExtension`] is a network filter.
 //!
 //! # Building and testing
 //!
@@ -94,6 +99,7 @@ pub mod attributes;
 mod body;
 mod bytes;
 mod callout;
+mod chunk;
 mod config;
 mod context;
 mod decode;
@@ -120,6 +126,7 @@ mod response;
 mod root;
 mod schema;
 mod shared;
+mod tcp;
 mod time;
 mod wait;
 mod watch;
@@ -163,6 +170,7 @@ pub use response::{BodyFlow, Flow, Later, Response};
 pub use root::Root;
 pub use schema::{Schema, SchemaText};
 pub use shared::{Cache, Shared, Stored};
+pub use tcp::{Closer, DownstreamData, TcpExtension, TcpFilter, TcpFlow, UpstreamData};
 pub use time::now;
 pub use wait::{First, Sleep, join, join_all, select, sleep};
 pub use watch::Watch;
@@ -178,11 +186,12 @@ pub use watch::Watch;
 /// ```
 pub mod prelude {
     pub use crate::{
-        BodyFlow, Bytes, Cache, Call, CallError, CallResponse, Cluster, Config, ConfigError, ContextId,
-        Counter, Error, Expression, Extension, Family, Flow, Gauge, GrpcError, GrpcService, GrpcStream,
-        Headers, HeadersMut, Histogram, HostError, HttpFilter, Labels, Lease, Log, Queue, Repeated,
-        RequestBody, RequestHeaders, RequestTrailers, Response, ResponseBody, ResponseHeaders,
-        ResponseTrailers, Result, Root, Schema, Shared, Snapshot, UnknownKeys, Watch,
+        BodyFlow, Bytes, Cache, Call, CallError, CallResponse, Closer, Cluster, Config, ConfigError,
+        ContextId, Counter, DownstreamData, Error, Expression, Extension, Family, Flow, Gauge, GrpcError,
+        GrpcService, GrpcStream, Headers, HeadersMut, Histogram, HostError, HttpFilter, Labels, Lease, Log,
+        Queue, Repeated, RequestBody, RequestHeaders, RequestTrailers, Response, ResponseBody,
+        ResponseHeaders, ResponseTrailers, Result, Root, Schema, Shared, Snapshot, TcpExtension, TcpFilter,
+        TcpFlow, UnknownKeys, UpstreamData, Watch,
     };
     pub use std::rc::Rc;
 }

@@ -10,9 +10,38 @@
 //!     request.headers()
 //! }
 //! ```
+//!
+//! The same holds for the view that [`later`](RequestHeaders::later) gives to its work: it does not leave it,
+//!
+//! ```compile_fail
+//! use proxy_wasm_kit::prelude::*;
+//! use std::cell::RefCell;
+//!
+//! fn keep_the_held(request: &mut RequestHeaders<'_>, kept: Rc<RefCell<Option<&'static mut RequestHeaders<'static>>>>) -> Flow {
+//!     request.later(async move |held| {
+//!         *kept.borrow_mut() = Some(held);
+//!         Ok(Flow::Continue)
+//!     })
+//! }
+//! ```
+//!
+//! and the view of the hook does not get in:
+//!
+//! ```compile_fail
+//! use proxy_wasm_kit::prelude::*;
+//!
+//! fn take_along(request: &mut RequestHeaders<'_>) -> Flow {
+//!     let headers = request.headers();
+//!     request.later(async move |_| {
+//!         headers.set("x-late", "1")?;
+//!         Ok(Flow::Continue)
+//!     })
+//! }
+//! ```
 
 use crate::abi::{self, Buffer, Map};
 use crate::bytes::Bytes;
+use crate::chunk::Chunk;
 use crate::error::HostError;
 use crate::extension::Result;
 use crate::headers::{Headers, HeadersMut};
@@ -217,7 +246,7 @@ macro_rules! body_views {
 
         impl $name<'_> {
             pub(crate) fn new(size: usize, end_of_stream: bool) -> Self {
-                Self { chunk: Chunk { buffer: Buffer::$buffer, size, end_of_stream }, phase: PhantomData }
+                Self { chunk: Chunk::new(Buffer::$buffer, size, end_of_stream), phase: PhantomData }
             }
 
             /// The number of bytes at hand: this chunk, with what [`BodyFlow::Buffer`](crate::BodyFlow::Buffer) held
@@ -408,53 +437,6 @@ body_views! {
     /// }
     /// ```
     ResponseBody(ResponseBody, ResponseTrailers)
-}
-
-/// What both body views do; the size is kept up to date so that later edits address the right bytes.
-pub(crate) struct Chunk {
-    buffer: Buffer,
-    pub(crate) size: usize,
-    pub(crate) end_of_stream: bool,
-}
-
-/// Further than any buffer reaches: the proxy takes it for the end.
-const PAST_THE_END: usize = 0x7fff_ffff;
-
-impl Chunk {
-    fn range(&self, start: usize, size: usize) -> Result<Bytes, HostError> {
-        let size = size.min(self.size.saturating_sub(start));
-        if size == 0 {
-            return Ok(Bytes::default());
-        }
-        abi::buffer(self.buffer, start, size).map(Option::unwrap_or_default)
-    }
-
-    fn replace(&mut self, data: &[u8]) -> Result<(), HostError> {
-        if data.len() != self.size {
-            length::require_free(self.buffer)?;
-        }
-        abi::set_buffer(self.buffer, 0, PAST_THE_END, data)?;
-        self.size = data.len();
-        Ok(())
-    }
-
-    fn append(&mut self, data: &[u8]) -> Result<(), HostError> {
-        if !data.is_empty() {
-            length::require_free(self.buffer)?;
-        }
-        abi::set_buffer(self.buffer, PAST_THE_END, 0, data)?;
-        self.size = self.size.saturating_add(data.len());
-        Ok(())
-    }
-
-    fn prepend(&mut self, data: &[u8]) -> Result<(), HostError> {
-        if !data.is_empty() {
-            length::require_free(self.buffer)?;
-        }
-        abi::set_buffer(self.buffer, 0, 0, data)?;
-        self.size = self.size.saturating_add(data.len());
-        Ok(())
-    }
 }
 
 /// Declares a view of a message's trailers.

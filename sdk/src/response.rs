@@ -18,6 +18,19 @@ use std::time::Duration;
 ///     if open { Flow::Continue } else { Flow::Reply(Response::new(403)) }
 /// }
 /// ```
+///
+/// A decision that is not returned is none, and the compiler says so:
+///
+/// ```compile_fail
+/// #![deny(unused_must_use)]
+/// use proxy_wasm_kit::prelude::*;
+///
+/// fn on_request_headers(request: &mut RequestHeaders<'_>) -> Result {
+///     request.later(async |_| Ok(Flow::Reply(Response::new(403))));
+///     Ok(Flow::Continue)
+/// }
+/// ```
+#[must_use = "a decision has to be returned from the hook"]
 #[derive(Debug)]
 pub enum Flow {
     /// It goes on to the next filter.
@@ -45,7 +58,6 @@ impl Flow {
     ///         .within(Duration::from_secs(1))
     /// }
     /// ```
-    #[must_use]
     pub fn within(self, limit: Duration) -> Self {
         match self {
             Self::Later(later) => Self::Later(Later { limit, ..later }),
@@ -63,6 +75,7 @@ impl Flow {
 ///     if body.end_of_stream() { BodyFlow::Continue } else { BodyFlow::Buffer }
 /// }
 /// ```
+#[must_use = "a decision has to be returned from the hook"]
 #[derive(Debug)]
 pub enum BodyFlow {
     /// The bytes at hand go on to the next filter.
@@ -90,7 +103,6 @@ impl BodyFlow {
     ///     Ok(body.later(async |body| body.collect(10_000).await.map(|_| Flow::Continue)).within(slow_clients))
     /// }
     /// ```
-    #[must_use]
     pub fn within(self, limit: Duration) -> Self {
         match self {
             Self::Later(later) => Self::Later(Later { limit, ..later }),

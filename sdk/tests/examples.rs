@@ -20,6 +20,8 @@ mod collect;
 mod filter_state;
 #[path = "../examples/grpc.rs"]
 mod grpc;
+#[path = "../examples/handshake.rs"]
+mod handshake;
 #[path = "../examples/labelled_metrics.rs"]
 mod labelled_metrics;
 #[path = "../examples/late_data.rs"]
@@ -45,6 +47,7 @@ const EXAMPLES: &[(&str, fn())] = &[
     ("collect", collect::initialize),
     ("filter_state", filter_state::initialize),
     ("grpc", grpc::initialize),
+    ("handshake", handshake::initialize),
     ("labelled_metrics", labelled_metrics::initialize),
     ("late_data", late_data::initialize),
     ("metadata_by_kind", metadata_by_kind::initialize),

@@ -4,12 +4,13 @@ use super::tasks::{self, Owner, Place, Task};
 use super::timers::Timers;
 use super::{HttpStream, guard, queues};
 use crate::abi::{self, Buffer};
-use crate::config::{self, ConfigError};
+use crate::config::{self, ConfigError, UnknownKeys};
 use crate::context;
 use crate::extension::{Extension, Result};
 use crate::logger;
 use crate::response::Flow;
 use crate::root::Root;
+use serde::de::DeserializeOwned;
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::rc::{Rc, Weak};
@@ -18,8 +19,8 @@ use std::task::Poll;
 /// The root context.
 pub(crate) struct Plugin<E> {
     /// `None` until a configuration has been accepted.
-    extension: Option<Rc<E>>,
-    state: Rc<RootState>,
+    pub(super) extension: Option<Rc<E>>,
+    pub(super) state: Rc<RootState>,
 }
 
 /// What streams need of their root.
@@ -30,18 +31,36 @@ pub(crate) struct RootState {
 }
 
 impl<E: Extension> Plugin<E> {
+    /// Whether the configuration is accepted.
+    pub(crate) fn configure(&mut self) -> bool {
+        self.configure_by(E::UNKNOWN_KEYS, E::configure)
+    }
+
+    /// The stream with this id begins.
+    pub(crate) fn open(&self, id: u32) -> Rc<HttpStream<E::Filter>> {
+        context::begin(id, true);
+        let filter = guard(None, || self.extension.as_ref().map(E::filter));
+        HttpStream::new(id, self.state.clone(), filter)
+    }
+}
+
+impl<E> Plugin<E> {
     pub(crate) fn new(id: u32) -> Self {
         let state = RootState { id, timers: Rc::default(), tasks: RefCell::default() };
         Self { extension: None, state: Rc::new(state) }
     }
 
-    /// Whether the configuration is accepted. The tasks that it made begin when it is.
-    pub(crate) fn configure(&mut self) -> bool {
+    /// Reads the configuration and hands it to `configure`. The tasks that this makes begin when it is accepted.
+    pub(super) fn configure_by<C: DeserializeOwned>(
+        &mut self,
+        unknown: UnknownKeys,
+        configure: fn(C, &Root) -> Result<E, ConfigError>,
+    ) -> bool {
         guard(false, || {
             context::begin(self.state.id, false);
             self.state.end();
             logger::start();
-            match self.read() {
+            match self.read(unknown, configure) {
                 Ok(extension) => self.extension = Some(Rc::new(extension)),
                 Err(error) => {
                     self.state.end();
@@ -54,18 +73,15 @@ impl<E: Extension> Plugin<E> {
         })
     }
 
-    fn read(&self) -> Result<E, ConfigError> {
+    fn read<C: DeserializeOwned>(
+        &self,
+        unknown: UnknownKeys,
+        configure: fn(C, &Root) -> Result<E, ConfigError>,
+    ) -> Result<E, ConfigError> {
         let root = Root::new(self.state.clone());
         let text = abi::buffer(Buffer::PluginConfiguration, 0, config::LIMIT)?.unwrap_or_default();
-        let configured = config::read(&text, E::UNKNOWN_KEYS).and_then(|config| E::configure(config, &root));
+        let configured = config::read(&text, unknown).and_then(|config| configure(config, &root));
         configured.map_err(|error| error.located_in(&text))
-    }
-
-    /// The stream with this id begins.
-    pub(crate) fn open(&self, id: u32) -> Rc<HttpStream<E::Filter>> {
-        context::begin(id, true);
-        let filter = guard(None, || self.extension.as_ref().map(E::filter));
-        HttpStream::new(id, self.state.clone(), filter)
     }
 
     /// The host's timer has fired.
@@ -114,6 +130,11 @@ impl RootState {
         task.keep(owner);
         task.wake();
         self.tasks.borrow_mut().insert(task.id, task);
+    }
+
+    /// A stream of this root.
+    pub(super) fn here(&self, stream: u32) -> Place {
+        Place { root: self.id, stream: Some(stream) }
     }
 
     /// Ends all tasks.
