@@ -9,11 +9,10 @@ mod access;
 mod admin;
 mod bootstrap;
 mod closed_port;
-mod clusters;
 mod log;
 mod process;
+mod servers;
 mod tcp;
-mod upstream;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -25,7 +24,7 @@ use std::time::{Duration, Instant};
 use crate::engine::Errand;
 use crate::exchange::{Exchange, Level, LogLine, Message, Setup};
 use crate::http1;
-use crate::outside::Fault;
+use crate::outside::{Cluster, Fault};
 pub use admin::Metric;
 pub use bootstrap::Node;
 use closed_port::ClosedPort;
@@ -63,7 +62,7 @@ fn during<E: fmt::Display>(action: impl fmt::Display) -> impl FnOnce(E) -> Error
 pub struct Envoy {
     process: process::Process,
     admin: admin::Admin,
-    upstream: upstream::Upstream,
+    upstream: servers::Servers,
     tcp: tcp::Upstream,
     closed: ClosedPort,
     /// Where Envoy takes the hosts of its own clusters to be.
@@ -101,19 +100,24 @@ pub struct Plugin<'a> {
     envoy: &'a mut Envoy,
     vm_id: String,
     address: SocketAddr,
-    clusters: clusters::Clusters,
+    clusters: servers::Servers,
     metrics_before: BTreeMap<String, Metric>,
 }
 
 impl Envoy {
     /// Starts the program `binary` as the proxy `node`, with so many workers.
     pub fn start(binary: &Path, node: &Node, workers: usize) -> Result<Self, Error> {
-        let upstream = upstream::Upstream::start()?;
+        let closed = ClosedPort::new()?;
+        let own = [(bootstrap::CLUSTER.to_owned(), Cluster::default())];
+        let upstream = servers::Servers::start(&own.into(), &closed)?;
         let tcp = tcp::Upstream::start()?;
         let folder = process::Folder::new()?;
         bootstrap::write_listeners(folder.path(), &[])?;
         bootstrap::write_clusters(folder.path(), &BTreeMap::new())?;
-        let hosts = [(bootstrap::CLUSTER, Some(upstream.address())), (tcp::CLUSTER, Some(tcp.address()?))];
+        let hosts = [
+            (bootstrap::CLUSTER, upstream.addresses[bootstrap::CLUSTER]),
+            (tcp::CLUSTER, Some(tcp.address()?)),
+        ];
         for (cluster, host) in hosts {
             bootstrap::write_host(folder.path(), cluster, host)?;
         }
@@ -124,7 +128,7 @@ impl Envoy {
             process.check_alive()?;
             admin.listener("barrier")
         })?;
-        let (closed, hosts) = (ClosedPort::new()?, hosts.into());
+        let hosts = hosts.into();
         Ok(Self { process, admin, upstream, tcp, closed, hosts, barrier, level: Level::Info, plugins: 0 })
     }
 
@@ -165,8 +169,8 @@ impl Envoy {
     }
 
     /// Replaces the clusters by those of a plugin, and waits until Envoy has them.
-    fn bring_clusters(&self, setup: &Setup) -> Result<clusters::Clusters, Error> {
-        let servers = clusters::Clusters::start(&setup.clusters, &self.closed)?;
+    fn bring_clusters(&self, setup: &Setup) -> Result<servers::Servers, Error> {
+        let servers = servers::Servers::start(&setup.clusters, &self.closed)?;
         let mut addresses = servers.addresses.clone();
         let upstream = self.tcp.address()?;
         addresses.extend(setup.tcp_clusters.iter().map(|name| (name.clone(), Some(upstream))));
@@ -285,12 +289,12 @@ impl Plugin<'_> {
         let host = match errand.upstream.fault {
             Some(Fault::NoHost) => None,
             Some(Fault::Refuse) => Some(envoy.closed.address()),
-            _ => Some(envoy.upstream.address()),
+            _ => envoy.upstream.addresses[bootstrap::CLUSTER],
         };
         envoy.place(bootstrap::CLUSTER, host)?;
         let log_start = envoy.process.log().end()?;
         let access_start = envoy.process.access().end()?;
-        envoy.upstream.expect(errand.upstream.clone());
+        envoy.upstream.replace(bootstrap::CLUSTER, vec![errand.upstream.clone()]);
         let client = send(self.address, errand)?;
         let record = wait("the access log", || {
             envoy.process.check_alive()?;
@@ -305,7 +309,7 @@ impl Plugin<'_> {
         Ok(Exchange {
             client,
             callouts: self.clusters.take_reached(PATIENCE),
-            upstream: envoy.upstream.seen(PATIENCE),
+            upstream: envoy.upstream.take_reached(PATIENCE).pop().map(|(_, request)| request),
             details: record.details,
             filter_state: record.filter_state,
             log: envoy.process.log().of_vm_from(log_start, &self.vm_id)?,

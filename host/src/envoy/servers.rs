@@ -1,4 +1,5 @@
-//! The servers behind the clusters of a plugin: they answer as a case says, with real faults, and record what arrives.
+//! The servers around Envoy, behind requests and behind the clusters of a plugin: they answer as a case says, with real
+//! faults, and record what arrives.
 
 use std::collections::BTreeMap;
 use std::io::{ErrorKind, Read, Write};
@@ -12,9 +13,9 @@ use crate::exchange::Message;
 use crate::http1::{Reader, chunk_bytes, end_bytes, is_chunked, response_bytes, response_head};
 use crate::outside::{Answer, Cluster, Fault, Frames, GrpcAnswer, framed, grpc_response};
 
-/// The servers of one plugin; they end with this value.
+/// Servers by the names of their clusters; they end with this value.
 #[derive(Debug, Default)]
-pub(super) struct Clusters {
+pub(super) struct Servers {
     shared: Arc<Shared>,
     /// Where the server of a cluster listens; none where there is to be no host.
     pub(super) addresses: BTreeMap<String, Option<SocketAddr>>,
@@ -30,7 +31,9 @@ struct Shared {
 struct State {
     clusters: BTreeMap<String, Cluster>,
     given: BTreeMap<String, usize>,
-    reached: Vec<(String, Message)>,
+    /// By a number of their own, in order; with the cluster.
+    reached: BTreeMap<u64, (String, Message)>,
+    last: u64,
     /// Requests that have not arrived whole.
     arriving: usize,
     stopped: bool,
@@ -42,7 +45,7 @@ impl Shared {
     }
 }
 
-impl Clusters {
+impl Servers {
     /// A cluster that refuses is one at the port that is `closed`.
     pub(super) fn start(clusters: &BTreeMap<String, Cluster>, closed: &ClosedPort) -> Result<Self, Error> {
         let mut servers = Self::default();
@@ -66,15 +69,24 @@ impl Clusters {
         Ok(address)
     }
 
-    /// Takes what has arrived, once that is whole.
+    /// What a cluster answers from now on. What it has got before is forgotten.
+    pub(super) fn replace(&self, name: &str, answers: Vec<Answer>) {
+        let mut state = self.shared.state();
+        state.reached.retain(|_, (cluster, _)| cluster != name);
+        state.given.remove(name);
+        state.clusters.insert(name.to_owned(), Cluster { answers });
+    }
+
+    /// Takes what has arrived, once that is whole or its connection has ended.
     pub(super) fn take_reached(&self, patience: Duration) -> Vec<(String, Message)> {
         let state = self.shared.state();
         let whole = self.shared.changed.wait_timeout_while(state, patience, |state| state.arriving > 0);
-        std::mem::take(&mut whole.unwrap_or_else(PoisonError::into_inner).0.reached)
+        let reached = std::mem::take(&mut whole.unwrap_or_else(PoisonError::into_inner).0.reached);
+        reached.into_values().collect()
     }
 }
 
-impl Drop for Clusters {
+impl Drop for Servers {
     fn drop(&mut self) {
         self.shared.state().stopped = true;
         for address in self.addresses.values().flatten() {
@@ -91,7 +103,7 @@ fn accept(listener: &TcpListener, name: &str, shared: &Arc<Shared>) {
         }
         if let Ok(stream) = stream {
             let (name, shared) = (name.to_owned(), Arc::clone(shared));
-            // Ends with its connection, which ends with Envoy. Envoy sends one request on each.
+            // Ends with its connection, which ends with Envoy.
             std::thread::spawn(move || drop(serve(&stream, &name, &shared)));
         }
     }
@@ -100,37 +112,37 @@ fn accept(listener: &TcpListener, name: &str, shared: &Arc<Shared>) {
 fn serve(stream: &TcpStream, name: &str, shared: &Shared) -> std::io::Result<()> {
     stream.set_nodelay(true)?;
     let mut reader = Reader::new(stream);
-    let Some(request) = reader.request_head()? else { return Ok(()) };
-    let (index, answer) = shared.state().begin(name, request.clone());
-    let place = Place { shared, index };
-    match &answer.grpc {
-        Some(grpc) if answer.fault.is_none() => {
+    while let Some(mut request) = reader.request_head()? {
+        let to_head = request.headers.first(":method") == Some(b"HEAD");
+        let (number, answer) = shared.state().begin(name, request.clone());
+        let place = Place { shared, number };
+        if let (Some(grpc), None) = (&answer.grpc, answer.fault) {
             std::thread::sleep(answer.delay);
-            let conversation = converse(stream, &mut reader, request, grpc, &place);
-            place.whole();
-            conversation
+            return converse(stream, &mut reader, request, grpc, &place);
         }
-        _ => {
-            let mut request = request;
-            let body = reader.body(&mut request, false);
-            place.record(request);
-            place.whole();
-            body?;
-            std::thread::sleep(answer.delay);
-            reply(stream, &answer)
+        let body = reader.body(&mut request, false);
+        place.record(request);
+        drop(place);
+        body?;
+        std::thread::sleep(answer.delay);
+        reply(stream, &answer, to_head)?;
+        if answer.fault.is_some() {
+            return Ok(());
         }
     }
+    Ok(())
 }
 
 impl State {
-    fn begin(&mut self, name: &str, request: Message) -> (usize, Answer) {
+    fn begin(&mut self, name: &str, request: Message) -> (u64, Answer) {
         let given = self.given.entry(name.to_owned()).or_default();
         let answers = self.clusters.get(name).map(|cluster| cluster.answers.as_slice()).unwrap_or_default();
         let answer = answers.get(*given).or(answers.last()).cloned();
         *given += 1;
-        self.reached.push((name.to_owned(), request));
+        self.last += 1;
+        self.reached.insert(self.last, (name.to_owned(), request));
         self.arriving += 1;
-        (self.reached.len() - 1, answer.unwrap_or_else(plain))
+        (self.last, answer.unwrap_or_else(plain))
     }
 }
 
@@ -138,20 +150,23 @@ fn plain() -> Answer {
     Message::response(200).header("content-length", "0").into()
 }
 
-/// A request among those that have arrived.
+/// A request that arrives; whole when this ends.
 struct Place<'a> {
     shared: &'a Shared,
-    index: usize,
+    number: u64,
 }
 
 impl Place<'_> {
+    /// What there is of it by now.
     fn record(&self, request: Message) {
-        if let Some((_, seen)) = self.shared.state().reached.get_mut(self.index) {
+        if let Some((_, seen)) = self.shared.state().reached.get_mut(&self.number) {
             *seen = request;
         }
     }
+}
 
-    fn whole(&self) {
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
         let mut state = self.shared.state();
         state.arriving = state.arriving.saturating_sub(1);
         drop(state);
@@ -159,9 +174,9 @@ impl Place<'_> {
     }
 }
 
-pub(super) fn reply(mut stream: &TcpStream, answer: &Answer) -> std::io::Result<()> {
+fn reply(mut stream: &TcpStream, answer: &Answer, to_head: bool) -> std::io::Result<()> {
     match answer.fault {
-        None => stream.write_all(&response_bytes(&answer.message, false)),
+        None => stream.write_all(&response_bytes(&answer.message, to_head)),
         Some(Fault::Timeout) => until_closed(stream),
         Some(Fault::Reset) => {
             let part = answer.cut_off();
@@ -211,5 +226,27 @@ fn converse(
     match until_closed(stream) {
         Err(error) if error.kind() != ErrorKind::ConnectionReset => Err(error),
         _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::http1;
+
+    #[test]
+    fn they_record_what_arrives_and_answer_as_told() {
+        let patience = Duration::from_secs(5);
+        let closed = ClosedPort::new().unwrap();
+        let servers = Servers::start(&[("a".to_owned(), Cluster::default())].into(), &closed).unwrap();
+        let request = Message::request("POST", "/a").header("content-length", "2").body("hi");
+        for status in [200, 503] {
+            servers.replace("a", vec![Message::response(status).header("content-length", "0").into()]);
+            let address = servers.addresses["a"].unwrap();
+            let response = http1::exchange(address, &request, patience).unwrap().unwrap();
+            assert_eq!(response.status(), status);
+            assert_eq!(servers.take_reached(patience), [("a".to_owned(), request.clone())]);
+            assert!(servers.take_reached(patience).is_empty());
+        }
     }
 }
