@@ -155,7 +155,7 @@ impl Envoy {
             Filter::Http => bootstrap::listener(self.process.folder(), &vm_id, &plugins, filter_state),
             Filter::Network { announced } => {
                 let place = (self.process.folder(), vm_id.as_str());
-                tcp::listener(place, &plugins[0].0, setup, filter_state, announced)
+                tcp::listener(place, &plugins, filter_state, announced)
             }
         };
         bootstrap::write_listeners(self.process.folder(), &[listener])?;

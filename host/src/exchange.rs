@@ -1,6 +1,8 @@
 //! What goes into a test and what comes out of it, whichever host runs it: plain data, no behaviour of a proxy.
 
 use crate::outside::Cluster;
+use schemars::JsonSchema;
+use serde::Deserialize;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::Arc;
@@ -232,14 +234,15 @@ impl Default for Setup {
 }
 
 /// What becomes of streams when a plugin's VM has failed (Envoy's `failure_policy`).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
 pub enum FailurePolicy {
     /// They are answered 503.
     #[default]
     Closed,
     /// The one that fails the VM is answered 503, later ones skip the plugin.
     Open,
-    /// As `Closed`, but a later stream tries to start the plugin again, no sooner than a second after it was last started.
+    /// They are answered 503, but a later one starts the plugin again, no sooner than a second after it was last started.
     Reload,
 }
 
@@ -281,7 +284,8 @@ pub enum Random {
 }
 
 /// Log levels of the ABI, lowest first.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
 pub enum Level {
     /// Every step.
     Trace,

@@ -13,6 +13,8 @@ pub use grpc::{Compressed, Frames, framed, grpc_response};
 pub use scripted::Scripted;
 
 use crate::exchange::{Headers, Message};
+use schemars::JsonSchema;
+use serde::Deserialize;
 use std::time::Duration;
 
 /// A request that a plugin sends by itself.
@@ -142,7 +144,8 @@ pub struct GrpcAnswer {
 }
 
 /// What goes wrong.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
 pub enum Fault {
     /// Nobody listens: the connection is refused.
     Refuse,

@@ -14,7 +14,7 @@ use super::format::{Answer, Field, Upstream};
 use super::load::{fields, response_message};
 use super::text::Text;
 use crate::exchange::Headers;
-use crate::outside;
+use crate::outside::{self, Fault};
 
 /// Clusters by name.
 pub(super) type Clusters = BTreeMap<String, Vec<Answer>>;
@@ -38,37 +38,6 @@ pub(super) struct Grpc {
     /// Trailing metadata, besides the status.
     #[serde(default)]
     trailers: Vec<Field>,
-}
-
-/// What goes wrong.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub(super) enum Fault {
-    /// Nobody listens.
-    Refuse,
-    /// The cluster has no host at all.
-    NoHost,
-    /// The connection ends before the answer.
-    Disconnect,
-    /// The connection breaks off in the middle of the answer.
-    Reset,
-    /// There is never an answer.
-    Timeout,
-    /// The answer is larger than the proxy takes.
-    Oversize,
-}
-
-impl From<Fault> for outside::Fault {
-    fn from(fault: Fault) -> Self {
-        match fault {
-            Fault::Refuse => Self::Refuse,
-            Fault::NoHost => Self::NoHost,
-            Fault::Disconnect => Self::Disconnect,
-            Fault::Reset => Self::Reset,
-            Fault::Timeout => Self::Timeout,
-            Fault::Oversize => Self::Oversize,
-        }
-    }
 }
 
 /// The clusters that a case says, ready to be called.
@@ -98,7 +67,7 @@ fn answer(given: &Answer) -> Result<outside::Answer, String> {
     Ok(outside::Answer {
         message: response_message(given)?,
         delay: given.delay.map_or(Duration::ZERO, |span| span.0),
-        fault: given.fault.map(Into::into),
+        fault: given.fault,
         grpc: given.grpc.clone().map(|grpc| outside::GrpcAnswer {
             status: grpc.status,
             text: grpc.text,

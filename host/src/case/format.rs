@@ -10,11 +10,12 @@ use serde::de::value::MapAccessDeserializer;
 use serde::de::{Deserializer, Error, MapAccess, SeqAccess, Visitor};
 use serde_saphyr::Spanned;
 
-use super::around::{Called, Clusters, Fault, Grpc, Moment, Span};
+use super::around::{Called, Clusters, Grpc, Moment, Span};
 use super::connections::ConnectionEntry;
-use super::plugins::{FailurePolicy, PluginEntry};
+use super::plugins::PluginEntry;
 use super::text::Text;
 use crate::exchange;
+use crate::outside::Fault;
 
 /// A file of cases.
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -72,7 +73,7 @@ pub(super) struct CaseEntry {
     #[serde(default)]
     pub(super) fail_open: bool,
     /// What becomes of requests when the plugin's VM has failed; closed by default.
-    pub(super) failure_policy: Option<FailurePolicy>,
+    pub(super) failure_policy: Option<exchange::FailurePolicy>,
     /// The host functions and callbacks that the plugin may use, by their names at the ABI; all by default.
     pub(super) allowed_capabilities: Option<BTreeSet<String>>,
     /// Worker threads of the proxy. Where this stands, plugins are started as often as Envoy does; by default there is one
@@ -86,7 +87,7 @@ pub(super) struct CaseEntry {
     #[serde(default)]
     pub(super) allow_on_headers_stop_iteration: bool,
     /// The lowest level that is logged; info by default.
-    pub(super) log_level: Option<Level>,
+    pub(super) log_level: Option<exchange::Level>,
     /// What the upstream answers; 200 without a body by default.
     pub(super) upstream: Option<Answer>,
     /// The clusters that the plugin can call; replaces those of the file.
@@ -216,31 +217,6 @@ pub(super) struct Node {
 pub(super) enum Direction {
     Inbound,
     Outbound,
-}
-
-/// A log level.
-#[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-pub(super) enum Level {
-    Trace,
-    Debug,
-    Info,
-    Warn,
-    Error,
-    Critical,
-}
-
-impl From<Level> for exchange::Level {
-    fn from(level: Level) -> Self {
-        match level {
-            Level::Trace => Self::Trace,
-            Level::Debug => Self::Debug,
-            Level::Info => Self::Info,
-            Level::Warn => Self::Warn,
-            Level::Error => Self::Error,
-            Level::Critical => Self::Critical,
-        }
-    }
 }
 
 /// What must be seen of one request.
@@ -524,11 +500,11 @@ impl<'de> Visitor<'de> for LogVisitor {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<LogPattern, A::Error> {
-        let Some((level, part)) = map.next_entry::<Level, String>()? else {
+        let Some((level, part)) = map.next_entry::<exchange::Level, String>()? else {
             return Err(A::Error::invalid_length(0, &self));
         };
         match map.next_key::<String>()? {
-            None => Ok(LogPattern { level: Some(level.into()), part }),
+            None => Ok(LogPattern { level: Some(level), part }),
             Some(_) => Err(A::Error::invalid_length(2, &self)),
         }
     }

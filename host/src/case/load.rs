@@ -224,8 +224,6 @@ fn clusters_exist(case: &Case) -> Result<(), Fault> {
 /// What must fit together of plugins and workers.
 fn whole_proxy(case: &Case) -> Result<(), (u64, &'static str)> {
     let require = |holds: bool, text| if holds { Ok(()) } else { Err((case.line, text)) };
-    let network_chain = case.plugins.len() > 1 && !case.talks.is_empty();
-    require(!network_chain, "plugins: several see requests only; remove `connections`")?;
     let old_and_new = case.setup.fail_open && case.setup.failure_policy != exchange::FailurePolicy::Closed;
     require(!old_and_new, "fail_open: is an older word for failure_policy; keep one")?;
     let workers = case.setup.workers;
@@ -250,7 +248,7 @@ fn setup(shared: &CaseFile, case: &CaseEntry, plugin: &str) -> Setup {
         configuration: config(&case.config, &shared.config),
         vm_configuration: config(&case.vm_config, &shared.vm_config),
         fail_open: case.fail_open,
-        failure_policy: case.failure_policy.map_or(default.failure_policy, Into::into),
+        failure_policy: case.failure_policy.unwrap_or(default.failure_policy),
         allowed_capabilities: case.allowed_capabilities.clone(),
         workers: case.workers.map_or(default.workers, usize::from),
         rehearse: case.workers.is_some(),
@@ -263,7 +261,7 @@ fn setup(shared: &CaseFile, case: &CaseEntry, plugin: &str) -> Setup {
             Some(Direction::Inbound) => exchange::Direction::Inbound,
             Some(Direction::Outbound) => exchange::Direction::Outbound,
         },
-        log_level: case.log_level.map_or(default.log_level, Into::into),
+        log_level: case.log_level.unwrap_or(default.log_level),
         environment: case.environment.clone(),
         random: Random::Seed(case.seed),
         buffer_limit: case.buffer_limit.map_or(default.buffer_limit, |limit| limit as usize),

@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::format::{Config, given};
-use crate::exchange::{self, Setup};
+use crate::exchange::{FailurePolicy, Setup};
 
 /// One plugin of a chain.
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -28,28 +28,6 @@ pub(super) struct PluginEntry {
     pub(super) root_id: Option<String>,
     /// What becomes of requests when its VM has failed; replaces what the case says.
     pub(super) failure_policy: Option<FailurePolicy>,
-}
-
-/// What becomes of requests when the VM of a plugin has failed.
-#[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-pub(super) enum FailurePolicy {
-    /// They are answered 503.
-    Closed,
-    /// The one that fails the VM is answered 503, later ones skip the plugin.
-    Open,
-    /// As `closed`, but a later request starts the plugin again, no sooner than a second after it was last started.
-    Reload,
-}
-
-impl From<FailurePolicy> for exchange::FailurePolicy {
-    fn from(policy: FailurePolicy) -> Self {
-        match policy {
-            FailurePolicy::Closed => Self::Closed,
-            FailurePolicy::Open => Self::Open,
-            FailurePolicy::Reload => Self::Reload,
-        }
-    }
 }
 
 /// A plugin of a case.
@@ -87,7 +65,7 @@ fn plugin(case: &Setup, entry: &PluginEntry) -> Plugin {
         root_id: entry.root_id.clone().unwrap_or_else(|| case.root_id.clone()),
         configuration: bytes(&entry.config).unwrap_or_else(|| case.configuration.clone()),
         vm_configuration: bytes(&entry.vm_config).unwrap_or_else(|| case.vm_configuration.clone()),
-        failure_policy: entry.failure_policy.map_or(case.failure_policy, Into::into),
+        failure_policy: entry.failure_policy.unwrap_or(case.failure_policy),
         ..case.clone()
     };
     Plugin { extension: entry.extension.clone(), setup }

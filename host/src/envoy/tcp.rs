@@ -2,7 +2,7 @@
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
@@ -43,33 +43,33 @@ impl Upstream {
     }
 }
 
-/// The listener that puts a plugin before the upstream.
+/// The listener that puts plugins, at least one, before the upstream.
 pub(super) fn listener(
     (folder, vm_id): (&Path, &str),
-    module: &Path,
-    setup: &Setup,
+    plugins: &[(PathBuf, &Setup)],
     filter_state: &[&str],
     announced: bool,
 ) -> Value {
     let (wasm, proxy) =
         ("envoy.extensions.filters.network.wasm.v3", "envoy.extensions.filters.network.tcp_proxy.v3");
-    let plugin = json!({"config": bootstrap::plugin(vm_id, module, setup)});
+    let filter = |(module, setup): &(PathBuf, &Setup)| {
+        let plugin = json!({"config": bootstrap::plugin(vm_id, module, setup)});
+        json!({"name": setup.name, "typed_config": bootstrap::any(wasm, "Wasm", plugin)})
+    };
     let options = json!({
         "stat_prefix": "cases",
         "cluster": CLUSTER,
         "access_log": bootstrap::access_log(folder, vm_id, filter_state),
     });
-    let filters = json!([
-        {"name": "wasm", "typed_config": bootstrap::any(wasm, "Wasm", plugin)},
-        {"name": "tcp", "typed_config": bootstrap::any(proxy, "TcpProxy", options)},
-    ]);
-    let mut listener = bootstrap::listener_with(vm_id, &filters);
+    let mut filters: Vec<_> = plugins.iter().map(filter).collect();
+    filters.push(json!({"name": "tcp", "typed_config": bootstrap::any(proxy, "TcpProxy", options)}));
+    let mut listener = bootstrap::listener_with(vm_id, &json!(filters));
     if announced {
         let kind = "envoy.extensions.filters.listener.proxy_protocol.v3";
         let filter = bootstrap::any(kind, "ProxyProtocol", json!({}));
         listener["listener_filters"] = json!([{"name": "proxy_protocol", "typed_config": filter}]);
     }
-    bootstrap::discovered(listener, setup)
+    bootstrap::discovered(listener, plugins[0].1)
 }
 
 /// How a connection that comes from elsewhere begins, by the PROXY protocol.
