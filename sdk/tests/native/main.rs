@@ -14,6 +14,7 @@ mod expressions;
 mod failures;
 mod foreign;
 mod headers;
+mod later;
 mod logging;
 mod metrics;
 mod replies;
