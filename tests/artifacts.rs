@@ -119,6 +119,40 @@ fn modules_export_the_abi_and_nothing_else() {
     });
 }
 
+/// The callbacks that a proxy makes for each stream, as far as a module has them. To enter a module costs more than most
+/// of what is done in there.
+const OF_STREAMS: [(&str, &str); 1] = [("basic_auth.wasm", "on_request_headers")];
+
+#[test]
+fn modules_are_entered_for_nothing_that_they_have_no_use_for() {
+    complain_of_modules(|module| {
+        let of_roots =
+            "on_configure on_context_create on_http_call_response on_memory_allocate on_queue_ready on_tick";
+        let exports = module.surface().exports;
+        let callbacks = exports.iter().filter_map(|name| name.strip_prefix("proxy_"));
+        let of_streams = callbacks.filter(|name| name.starts_with("on_"));
+        let found: Vec<&str> =
+            of_streams.filter(|name| !of_roots.split(' ').any(|one| one == *name)).collect();
+        let expected = OF_STREAMS.iter().find(|(name, _)| *name == module.name);
+        let expected: Vec<&str> = expected.map_or(Vec::new(), |(_, names)| names.split(' ').collect());
+        (found != expected)
+            .then(|| format!("is entered for {found:?}, expected {expected:?}"))
+            .into_iter()
+            .collect()
+    });
+}
+
+#[test]
+fn modules_are_without_the_dispatcher_that_they_do_not_use() {
+    complain_of_modules(|module| {
+        let imports = module.surface().imports;
+        // Methods of the crate's traits call them; what is left of the crate is its allocator.
+        let calls = ["proxy_grpc_send", "proxy_enqueue_shared_queue", "proxy_done"];
+        let found = imports.into_iter().filter(|(_, name)| calls.contains(&name.as_str()));
+        found.map(|(_, name)| format!("imports {name}: a table holds what nobody calls")).collect()
+    });
+}
+
 #[test]
 fn modules_use_no_feature_that_a_proxy_lacks() {
     // What rustc uses of its own accord, and what every engine of a proxy has had for years. Threads, exceptions, SIMD,

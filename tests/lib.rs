@@ -15,6 +15,7 @@ pub struct Metadata {
     pub packages: Vec<Package>,
     pub workspace_members: Vec<String>,
     pub resolve: Resolve,
+    pub target_directory: PathBuf,
 }
 
 #[derive(Deserialize)]

@@ -29,13 +29,13 @@ pub(crate) struct Entry {
 
 /// When streams are brief: nothing of one outlives its first hook.
 ///
-/// This hook is the only one, the stream cannot be resumed because none of these host functions can be called, and
-/// to drop the filter is nothing more than to let go of its plugin. Callbacks then enter by `pwkit_brief_NAME`, where
+/// This hook is the only one, none of these functions can be called (host functions, and exports of the module), and to
+/// drop the filter is nothing more than to let go of its plugin. Callbacks then enter by `pwkit_brief_NAME`, where
 /// there is such an export.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Brief {
     pub(crate) hook: String,
-    pub(crate) imports: Vec<String>,
+    pub(crate) unless: Vec<String>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -62,8 +62,8 @@ impl Door {
     fn read(&mut self, line: &str) -> Option<()> {
         let words: Vec<&str> = line.split_whitespace().collect();
         let (name, need) = match words.as_slice() {
-            ["brief", hook, "unless", imports @ ..] => {
-                self.brief = Some(Brief { hook: (*hook).to_owned(), imports: owned(imports) });
+            ["brief", hook, "unless", unless @ ..] => {
+                self.brief = Some(Brief { hook: (*hook).to_owned(), unless: owned(unless) });
                 return Some(());
             }
             [name, "always"] => (name, Need::Always),

@@ -3,15 +3,16 @@
 use crate::Options;
 use crate::door::SECTION;
 use crate::error::PruneError;
-use crate::image::Image;
+use crate::image::{Image, Slots};
 use crate::plan::Plan;
 use wasm_encoder::reencode::{Error, Reencode, utils};
 use wasm_encoder::{
-    CodeSection, ExportKind, ExportSection, FunctionSection, ImportSection, Module, NameMap, NameSection,
+    CodeSection, ConstExpr, ElementSection, Elements, ExportKind, ExportSection, FunctionSection,
+    ImportSection, Module, NameMap, NameSection,
 };
 use wasmparser::{
-    CodeSectionReader, CustomSectionReader, ExportSectionReader, ExternalKind, FunctionSectionReader,
-    ImportSectionReader, KnownCustom, Name, NameSectionReader, Parser, TypeRef,
+    CodeSectionReader, CustomSectionReader, ElementSectionReader, ExportSectionReader, ExternalKind,
+    FunctionSectionReader, ImportSectionReader, KnownCustom, Name, NameSectionReader, Parser, TypeRef,
 };
 
 pub(crate) fn emit(
@@ -135,6 +136,34 @@ impl Reencode for Writer<'_> {
         Ok(())
     }
 
+    /// A slot keeps its number, which stands in code and data; that of a function which is gone stays empty.
+    fn parse_element_section(
+        &mut self,
+        elements: &mut ElementSection,
+        section: ElementSectionReader<'_>,
+    ) -> Result {
+        for element in section {
+            let element = element?;
+            let slots = Slots::of(&element).map_err(|_| Error::InvalidConstExpr)?;
+            let Some(slots) = slots else {
+                self.parse_element(elements, element)?;
+                continue;
+            };
+            let new: Vec<Option<u32>> =
+                slots.functions.iter().map(|function| self.indices[*function as usize]).collect();
+            let mut slot = slots.first;
+            for run in new.chunk_by(|one, next| one.is_some() == next.is_some()) {
+                let functions: Vec<u32> = run.iter().copied().flatten().collect();
+                if !functions.is_empty() {
+                    let first = ConstExpr::i32_const(slot);
+                    elements.active(slots.table, &first, Elements::Functions(functions.into()));
+                }
+                slot = slot.wrapping_add_unsigned(u32::try_from(run.len()).unwrap_or(u32::MAX));
+            }
+        }
+        Ok(())
+    }
+
     fn parse_export_section(
         &mut self,
         exports: &mut ExportSection,
@@ -158,7 +187,8 @@ impl Reencode for Writer<'_> {
             [".debug_", "reloc.", "linking"].iter().any(|prefix| section.name().starts_with(prefix));
         match section.as_known() {
             _ if of_places || section.name() == SECTION => {}
-            KnownCustom::Name(_) if self.options.strip_names => {}
+            _ if self.options.strip && ["name", "producers", "target_features"].contains(&section.name()) => {
+            }
             KnownCustom::Name(names) => {
                 module.section(&self.names(names)?);
             }

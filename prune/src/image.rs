@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 
 use crate::error::PruneError;
+use crate::links::{Links, Places};
 use wasmparser::{
-    CompositeInnerType, CustomSectionReader, ElementItems, ExternalKind, FuncType, FunctionBody, Operator,
+    CompositeInnerType, Element, ElementItems, ElementKind, ExternalKind, FuncType, FunctionBody, Operator,
     Parser, Payload, TypeRef,
 };
 
@@ -18,8 +19,14 @@ pub(crate) struct Image<'a> {
     bodies: Vec<FunctionBody<'a>>,
     /// The exported functions.
     pub(crate) functions: BTreeMap<&'a str, u32>,
-    /// Functions that can be called without their name: those in tables and globals, and the start function.
+    /// Functions that are called or referred to without a name: the start function, and those in globals.
     pub(crate) unnamed: Vec<u32>,
+    /// Functions in tables, as far as their slots are known.
+    pub(crate) in_tables: Vec<u32>,
+    pub(crate) links: Links,
+    places: Places,
+    /// Where the code section begins in the file.
+    code_start: usize,
     /// Custom sections by name; of several with one name the first.
     pub(crate) custom: BTreeMap<&'a str, &'a [u8]>,
 }
@@ -28,33 +35,22 @@ impl<'a> Image<'a> {
     pub(crate) fn read(wasm: &'a [u8]) -> Result<Self, PruneError> {
         let mut image = Self::default();
         for payload in Parser::new(0).parse_all(wasm) {
-            image.section(payload?)?;
+            image.section(wasm, payload?)?;
         }
+        let imports = image.imports.iter().map(|_| 0..0);
+        let mut places = std::mem::take(&mut image.places);
+        places.functions = imports.chain(places.functions).collect();
+        image.links.resolve(places, wasm.get(image.code_start..).unwrap_or_default())?;
         Ok(image)
     }
 
-    fn section(&mut self, payload: Payload<'a>) -> Result<(), PruneError> {
+    fn section(&mut self, wasm: &[u8], payload: Payload<'a>) -> Result<(), PruneError> {
         match payload {
             Payload::Version { encoding: wasmparser::Encoding::Component, .. } => {
                 return Err(PruneError::malformed("it is a component, and no proxy loads those"));
             }
-            Payload::TypeSection(section) => {
-                for group in section {
-                    self.types.extend(group?.types().map(|one| match &one.composite_type.inner {
-                        CompositeInnerType::Func(function) => Some(function.clone()),
-                        _ => None,
-                    }));
-                }
-            }
-            Payload::ImportSection(section) => {
-                for import in section.into_imports() {
-                    let import = import?;
-                    if let TypeRef::Func(index) = import.ty {
-                        self.imports.push(import.name);
-                        self.function_types.push(index);
-                    }
-                }
-            }
+            Payload::TypeSection(section) => self.types(section)?,
+            Payload::ImportSection(section) => self.imports(section)?,
             Payload::FunctionSection(section) => {
                 for index in section {
                     self.function_types.push(index?);
@@ -71,23 +67,72 @@ impl<'a> Image<'a> {
             Payload::StartSection { func, .. } => self.unnamed.push(func),
             Payload::GlobalSection(section) => {
                 for global in section {
-                    self.references(global?.init_expr.get_operators_reader())?;
+                    self.unnamed.extend(referred(global?.init_expr.get_operators_reader())?);
                 }
             }
             Payload::ElementSection(section) => {
                 for element in section {
-                    self.elements(element?.items)?;
+                    self.element(&element?)?;
                 }
             }
-            Payload::CodeSectionEntry(body) => self.bodies.push(body),
-            Payload::CustomSection(section) => self.remember(&section),
+            Payload::CodeSectionStart { unchecked_range, .. } => {
+                self.code_start = offset(unchecked_range.start)
+            }
+            Payload::CodeSectionEntry(body) => self.body_of_next(body),
+            Payload::DataSection(section) => self.data(wasm, section)?,
+            Payload::CustomSection(section) => {
+                self.custom.entry(section.name()).or_insert_with(|| section.data());
+                self.links.read(&section)?;
+            }
             _ => {}
         }
         Ok(())
     }
 
-    fn elements(&mut self, items: ElementItems<'a>) -> Result<(), PruneError> {
-        match items {
+    fn types(&mut self, section: wasmparser::TypeSectionReader<'_>) -> Result<(), PruneError> {
+        for group in section {
+            self.types.extend(group?.types().map(|one| match &one.composite_type.inner {
+                CompositeInnerType::Func(function) => Some(function.clone()),
+                _ => None,
+            }));
+        }
+        Ok(())
+    }
+
+    fn imports(&mut self, section: wasmparser::ImportSectionReader<'a>) -> Result<(), PruneError> {
+        for import in section.into_imports() {
+            let import = import?;
+            if let TypeRef::Func(index) = import.ty {
+                self.imports.push(import.name);
+                self.function_types.push(index);
+            }
+        }
+        Ok(())
+    }
+
+    fn body_of_next(&mut self, body: FunctionBody<'a>) {
+        let (place, start) = (body.range(), self.code_start);
+        self.places.functions.push(offset(place.start) - start..offset(place.end) - start);
+        self.bodies.push(body);
+    }
+
+    fn data(&mut self, wasm: &[u8], section: wasmparser::DataSectionReader<'_>) -> Result<(), PruneError> {
+        let start = offset(section.range().start);
+        for data in section {
+            let data = data?.data;
+            // Where the bytes themselves are; what stands before them has no fixed size.
+            let at = data.as_ptr().addr() - wasm.as_ptr().addr() - start;
+            self.places.segments.push(at..at + data.len());
+        }
+        Ok(())
+    }
+
+    fn element(&mut self, element: &Element<'a>) -> Result<(), PruneError> {
+        if let Some(slots) = Slots::of(element)? {
+            self.in_tables.extend(slots.functions);
+            return Ok(());
+        }
+        match element.items.clone() {
             ElementItems::Functions(functions) => {
                 for function in functions {
                     self.unnamed.push(function?);
@@ -95,24 +140,11 @@ impl<'a> Image<'a> {
             }
             ElementItems::Expressions(_, expressions) => {
                 for expression in expressions {
-                    self.references(expression?.get_operators_reader())?;
+                    self.unnamed.extend(referred(expression?.get_operators_reader())?);
                 }
             }
         }
         Ok(())
-    }
-
-    fn references(&mut self, operators: wasmparser::OperatorsReader<'a>) -> Result<(), PruneError> {
-        for operator in operators {
-            if let Operator::RefFunc { function_index } = operator? {
-                self.unnamed.push(function_index);
-            }
-        }
-        Ok(())
-    }
-
-    fn remember(&mut self, section: &CustomSectionReader<'a>) {
-        self.custom.entry(section.name()).or_insert_with(|| section.data());
     }
 
     pub(crate) fn function_count(&self) -> usize {
@@ -173,4 +205,39 @@ impl<'a> Image<'a> {
             function
         })
     }
+}
+
+/// Functions that are put into a table from a place on that is known: the only form that linkers write.
+pub(crate) struct Slots {
+    pub(crate) table: Option<u32>,
+    pub(crate) first: i32,
+    pub(crate) functions: Vec<u32>,
+}
+
+impl Slots {
+    pub(crate) fn of(element: &Element<'_>) -> Result<Option<Self>, PruneError> {
+        let ElementKind::Active { table_index, offset_expr } = &element.kind else { return Ok(None) };
+        let ElementItems::Functions(functions) = &element.items else { return Ok(None) };
+        let mut operators = offset_expr.get_operators_reader();
+        let Operator::I32Const { value } = operators.read()? else { return Ok(None) };
+        let functions = functions.clone().into_iter().collect::<Result<_, _>>()?;
+        let is_constant = matches!(operators.read()?, Operator::End);
+        Ok(is_constant.then_some(Self { table: *table_index, first: value, functions }))
+    }
+}
+
+/// The functions that a constant refers to.
+fn referred(operators: wasmparser::OperatorsReader<'_>) -> Result<Vec<u32>, PruneError> {
+    let mut functions = Vec::new();
+    for operator in operators {
+        if let Operator::RefFunc { function_index } = operator? {
+            functions.push(function_index);
+        }
+    }
+    Ok(functions)
+}
+
+/// A place in the file, which is in memory as a whole.
+fn offset(place: u64) -> usize {
+    usize::try_from(place).unwrap_or(usize::MAX)
 }

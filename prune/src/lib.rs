@@ -24,6 +24,7 @@ mod door;
 mod emit;
 mod error;
 mod image;
+mod links;
 mod plan;
 mod reach;
 
@@ -34,8 +35,8 @@ use std::collections::BTreeSet;
 /// What else to do.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Options {
-    /// Drops the names of functions, which serve only those who read a backtrace.
-    pub strip_names: bool,
+    /// Drops the names of functions, which serve only those who read a backtrace, and what tells of the compiler.
+    pub strip: bool,
 }
 
 /// A module after pruning.

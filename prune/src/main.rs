@@ -8,7 +8,7 @@ use proxy_wasm_kit_prune::{Options, prune};
 const USAGE: &str = "\
 Cuts a module built on proxy-wasm-kit down to the callbacks that it has a use for
 
-Usage: pwkit-prune [--strip-names] IN.wasm OUT.wasm
+Usage: pwkit-prune [--strip] IN.wasm OUT.wasm
 
 The exit code is 0, 1 if the module cannot be pruned, 2 if the command line cannot be understood.
 ";
@@ -22,7 +22,7 @@ fn main() -> ExitCode {
                 print!("{USAGE}");
                 return ExitCode::SUCCESS;
             }
-            Some("--strip-names") => options.strip_names = true,
+            Some("--strip") => options.strip = true,
             _ => paths.push(argument),
         }
     }

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::door::{Brief, Door, Entry, Need, SECTION};
 use crate::error::{Problem, PruneError};
 use crate::image::Image;
-use crate::reach::{calls_one_of, reachable};
+use crate::reach::{reachable, reaches_one_of};
 
 /// What a proxy needs beside the callbacks, with the export that takes the name over where it is another.
 const FIXED: [(&str, &str); 4] = [
@@ -32,7 +32,7 @@ impl Plan {
         let brief = door.brief.as_ref().filter(|brief| hooks.iter().eq([&brief.hook]));
         if let Some(brief) = brief.filter(|_| drops_nothing(image).unwrap_or(false)) {
             let plan = Self::settle(image, &door, &hooks, Some(brief))?;
-            if !calls_one_of(image, &plan.functions, &brief.imports) {
+            if !reaches_one_of(image, &plan.functions, &brief.unless) {
                 return Ok(plan);
             }
         }
@@ -52,7 +52,7 @@ impl Plan {
                 Need::Always => true,
                 Need::Hook => hooks.contains(&entry.name),
                 Need::State => brief.is_none(),
-                Need::Imports(imports) => calls_one_of(image, &functions, imports),
+                Need::Imports(imports) => reaches_one_of(image, &functions, imports),
             };
             let mut exports = fixed(image)?;
             for entry in door.entries.iter().filter(needed) {
@@ -71,6 +71,10 @@ impl Plan {
 fn check(image: &Image<'_>, door: &Door) -> Result<(), PruneError> {
     for entry in &door.entries {
         own(image, &entry.name, None)?;
+    }
+    let unless = door.brief.iter().flat_map(|brief| &brief.unless);
+    for name in unless.filter(|name| name.starts_with("pwkit_")) {
+        function(image, name)?;
     }
     Ok(())
 }

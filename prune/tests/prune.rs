@@ -175,7 +175,7 @@ fn what_stands_in_a_table_can_be_called() {
 #[test]
 fn names_stay_unless_they_are_stripped() {
     let wasm = wat::parse_str(PLAIN.text()).unwrap();
-    let module = |strip_names| prune(&wasm, Options { strip_names }).unwrap().module;
+    let module = |strip| prune(&wasm, Options { strip }).unwrap().module;
     assert!(holds(&module(false), "name"));
     assert!(!holds(&module(false), "other"), "the name of a function that is gone");
     assert!(!holds(&module(true), "name"));

@@ -90,7 +90,6 @@ impl Decode for Snapshot {
 /// A list comes as pairs of an item and nothing.
 impl<T: Decode> Decode for Vec<T> {
     fn decode(bytes: &[u8]) -> Option<Self> {
-        let pairs = Pairs::new(bytes)?;
-        pairs.clone().ok().then(|| pairs.map(|(item, _)| T::decode(item)).collect())?
+        Pairs::new(bytes)?.map(|(item, _)| T::decode(item)).collect()
     }
 }

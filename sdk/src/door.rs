@@ -1,6 +1,7 @@
 //! The door through the `proxy-wasm` crate: its dispatcher exports the ABI's callbacks and finds the context of an id; here
 //! each of its calls becomes one of the core's.
 
+use crate::abi;
 use crate::dispatch::{self, HttpStream, Plugin};
 use crate::extension::{Extension, HttpFilter};
 use proxy_wasm::traits::{Context, HttpContext, RootContext};
@@ -10,6 +11,7 @@ use std::rc::Rc;
 /// Registers the extension with the crate's dispatcher. For [`entry!`](crate::entry) only.
 #[doc(hidden)]
 pub fn register<E: Extension>() {
+    abi::calls::begin_through_the_crate();
     proxy_wasm::set_root_context(|id| Box::new(RootDoor(Plugin::<E>::new(id))));
 }
 

@@ -34,12 +34,12 @@
 #[macro_export]
 macro_rules! entry {
     ($extension:ty) => {
-        $crate::entry!(@ $crate::door::register::<$extension>);
+        $crate::entry!(@ $crate::door::register::<$extension>, $extension);
     };
     (tcp: $extension:ty) => {
         $crate::entry!(@ $crate::door::register_tcp::<$extension>);
     };
-    (@ $register:expr) => {
+    (@ $register:expr $(, $pruned:ty)?) => {
         /// Registers this extension in the VM; on native, in the current thread.
         pub fn initialize() {
             $register();
@@ -57,6 +57,16 @@ macro_rules! entry {
                 unsafe { __wasm_call_ctors() };
                 initialize();
             }
+
+            $(
+                #[unsafe(no_mangle)]
+                extern "C" fn pwkit_initialize() {
+                    // SAFETY: as above; pruning leaves one of the two.
+                    unsafe { __wasm_call_ctors() };
+                }
+
+                $crate::narrow_door!($pruned);
+            )?
         };
     };
 }
@@ -79,4 +89,122 @@ macro_rules! custom_section {
             };
         };
     };
+}
+
+/// The entry functions of [`narrow_door`](crate::narrow_door), and what tells which of them a module needs.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! narrow_door {
+    ($extension:ty) => {
+        use $crate::narrow_door::Contexts;
+
+        $crate::custom_section!("pwkit.door", $crate::narrow_door::DOOR);
+
+        ::std::thread_local! {
+            static CONTEXTS: Contexts<$extension> = const { Contexts::new() };
+        }
+
+        $crate::narrow_door_entries! {
+            "pwkit_on_context_create": create(id, parent);
+            "pwkit_on_configure": configure(id, size) -> u32;
+            "pwkit_on_request_headers": request_headers(id, count, end) -> u32;
+            "pwkit_on_request_body": request_body(id, size, end) -> u32;
+            "pwkit_on_request_trailers": request_trailers(id, count) -> u32;
+            "pwkit_on_response_headers": response_headers(id, count, end) -> u32;
+            "pwkit_on_response_body": response_body(id, size, end) -> u32;
+            "pwkit_on_response_trailers": response_trailers(id, count) -> u32;
+            "pwkit_on_log": log(id);
+            "pwkit_on_done": done(id) -> u32;
+            "pwkit_on_delete": delete(id);
+            "pwkit_on_tick": tick(id);
+            "pwkit_on_queue_ready": queue_ready(id, queue);
+            "pwkit_on_http_call_response": http_call_response(id, token, headers, body, trailers);
+            "pwkit_on_grpc_receive_initial_metadata": grpc_initial_metadata(id, token, count);
+            "pwkit_on_grpc_receive": grpc_message(id, token, size);
+            "pwkit_on_grpc_receive_trailing_metadata": grpc_trailing_metadata(id, token, count);
+            "pwkit_on_grpc_close": grpc_close(id, token, status);
+            "pwkit_brief_on_context_create": create_brief(id, parent);
+            "pwkit_brief_on_request_headers": request_headers_brief(id, count, end) -> u32;
+        }
+
+        $crate::narrow_door_hooks! {
+            <$extension as $crate::Extension>::Filter =>
+            "pwkit_hook_on_request_headers" "pwkit_default_on_request_headers":
+                on_request_headers(&mut $crate::RequestHeaders<'_>) -> $crate::Result;
+            "pwkit_hook_on_request_body" "pwkit_default_on_request_body":
+                on_request_body(&mut $crate::RequestBody<'_>) -> $crate::Result<$crate::BodyFlow>;
+            "pwkit_hook_on_request_trailers" "pwkit_default_on_request_trailers":
+                on_request_trailers(&mut $crate::RequestTrailers<'_>) -> $crate::Result;
+            "pwkit_hook_on_response_headers" "pwkit_default_on_response_headers":
+                on_response_headers(&mut $crate::ResponseHeaders<'_>) -> $crate::Result;
+            "pwkit_hook_on_response_body" "pwkit_default_on_response_body":
+                on_response_body(&mut $crate::ResponseBody<'_>) -> $crate::Result<$crate::BodyFlow>;
+            "pwkit_hook_on_response_trailers" "pwkit_default_on_response_trailers":
+                on_response_trailers(&mut $crate::ResponseTrailers<'_>) -> $crate::Result;
+            "pwkit_hook_on_log" "pwkit_default_on_log": on_log(&$crate::Log<'_>) -> $crate::Result<()>;
+            "pwkit_hook_on_done" "pwkit_default_on_done": on_done() -> ();
+        }
+
+        $crate::narrow_door_drops! {
+            "pwkit_drop_filter": <$extension as $crate::Extension>::Filter;
+            "pwkit_drop_plugin": ::std::rc::Rc<$extension>;
+            "pwkit_drop_nothing": ();
+        }
+    };
+}
+
+/// Exports methods of `CONTEXTS`.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! narrow_door_entries {
+    ($($name:literal: $method:ident($($argument:ident),*) $(-> $result:ty)?;)*) => {$(
+        const _: () = {
+            #[unsafe(export_name = $name)]
+            extern "C" fn entry($($argument: u32),*) $(-> $result)? {
+                CONTEXTS.with(|contexts| contexts.$method($($argument),*))
+            }
+        };
+    )*};
+}
+
+/// Exports each hook of a filter and of the filter that overrides nothing. Never called: their code is compared.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! narrow_door_hooks {
+    ($filter:ty => $($own:literal $default:literal: $hook:ident($($view:ty)?) -> $decision:ty;)*) => {$(
+        const _: () = {
+            #[unsafe(export_name = $own)]
+            extern "C" fn own(
+                filter: &mut $filter,
+                $(view: $view,)?
+                decision: &mut ::std::mem::MaybeUninit<$decision>,
+            ) {
+                decision.write($crate::HttpFilter::$hook(filter, $({ let view: $view = view; view })?));
+            }
+
+            #[unsafe(export_name = $default)]
+            extern "C" fn default(
+                filter: &mut $crate::narrow_door::Untouched,
+                $(view: $view,)?
+                decision: &mut ::std::mem::MaybeUninit<$decision>,
+            ) {
+                decision.write($crate::HttpFilter::$hook(filter, $({ let view: $view = view; view })?));
+            }
+        };
+    )*};
+}
+
+/// Exports what it means to drop something. Never called: the code is compared.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! narrow_door_drops {
+    ($($name:literal: $dropped:ty;)*) => {$(
+        const _: () = {
+            #[unsafe(export_name = $name)]
+            extern "C" fn drop(dropped: &mut ::std::mem::MaybeUninit<$dropped>) {
+                // SAFETY: nobody calls this function.
+                unsafe { dropped.assume_init_drop() };
+            }
+        };
+    )*};
 }

@@ -118,6 +118,8 @@ mod lease;
 mod length;
 mod logger;
 mod metrics;
+#[doc(hidden)]
+pub mod narrow_door;
 mod phase;
 mod property;
 mod protobuf;

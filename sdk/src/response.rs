@@ -1,6 +1,7 @@
 //! What a hook decides: let the message go on, or answer the client from here.
 
-use crate::abi::{self, pairs};
+use crate::abi;
+use crate::abi::pairs::Fields;
 use crate::error::HostError;
 use crate::extension::Result;
 use crate::headers::is_safe;
@@ -127,7 +128,7 @@ pub struct Later {
 
 impl Later {
     pub(crate) fn new(work: impl Future<Output = Result> + 'static) -> Self {
-        Self { work: Box::pin(work), limit: Duration::from_secs(15) }
+        Self { work: Box::pin(work), limit: Duration::from_secs(crate::abi::pwkit_later()) }
     }
 }
 
@@ -151,7 +152,9 @@ impl fmt::Debug for Later {
 pub struct Response {
     status: u16,
     details: Cow<'static, str>,
-    headers: Vec<(Cow<'static, str>, Vec<u8>)>,
+    headers: Fields,
+    /// A header was left out.
+    refused: bool,
     body: Vec<u8>,
     grpc_status: Option<u8>,
 }
@@ -163,8 +166,16 @@ impl Response {
     /// # use proxy_wasm_kit::Response;
     /// let reply = Response::new(204);
     /// ```
+    #[inline]
     pub fn new(status: u16) -> Self {
-        Self { status, details: Cow::Borrowed(""), headers: Vec::new(), body: Vec::new(), grpc_status: None }
+        Self {
+            status,
+            details: Cow::Borrowed(""),
+            headers: Fields::default(),
+            refused: false,
+            body: Vec::new(),
+            grpc_status: None,
+        }
     }
 
     /// Response code details: why, in one word, for access logs (`%RESPONSE_CODE_DETAILS%`). White space becomes `_`.
@@ -174,11 +185,9 @@ impl Response {
     /// let reply = Response::new(401).details("jwt_expired");
     /// ```
     #[must_use]
+    #[inline]
     pub fn details(mut self, details: impl Into<Cow<'static, str>>) -> Self {
-        self.details = details.into();
-        if self.details.contains(char::is_whitespace) {
-            self.details = self.details.replace(char::is_whitespace, "_").into();
-        }
+        self.details = one_word(details.into());
         self
     }
 
@@ -189,8 +198,9 @@ impl Response {
     /// let reply = Response::new(302).header("location", "https://example.com/login");
     /// ```
     #[must_use]
-    pub fn header(mut self, name: impl Into<Cow<'static, str>>, value: impl Into<Vec<u8>>) -> Self {
-        self.headers.push((name.into(), value.into()));
+    #[inline]
+    pub fn header(mut self, name: impl AsRef<[u8]>, value: impl AsRef<[u8]>) -> Self {
+        self.add(name.as_ref(), value.as_ref());
         self
     }
 
@@ -220,24 +230,31 @@ impl Response {
         self
     }
 
+    fn add(&mut self, name: &[u8], value: &[u8]) {
+        let added = is_safe(name) && is_safe(value) && self.headers.push(name, value).is_some();
+        self.refused |= !added;
+    }
+
     /// Hands the answer to the proxy, which sends it when the callback returns.
     pub(crate) fn send(&self) -> Result<(), HostError> {
-        let safe = |(name, value): &&(Cow<'_, str>, Vec<u8>)| is_safe(name.as_bytes()) && is_safe(value);
-        let headers: Vec<(&[u8], &[u8])> =
-            self.headers.iter().filter(safe).map(|(name, value)| (name.as_bytes(), &**value)).collect();
-        if headers.len() < self.headers.len() {
+        if self.refused {
             log::error!("a header of a local reply holds CR, LF or NUL and is left out");
         }
-        let headers = match headers.as_slice() {
-            [] => Vec::new(),
-            some => pairs::encode(some).ok_or(HostError::malformed("proxy_send_local_response"))?,
-        };
         abi::send_local_response(&abi::LocalReply {
             status: self.status.into(),
             details: &self.details,
             body: &self.body,
-            headers: &headers,
+            headers: self.headers.wire(),
             grpc_status: self.grpc_status.map_or(-1, i32::from),
         })
+    }
+}
+
+fn one_word(text: Cow<'static, str>) -> Cow<'static, str> {
+    // Without a look at each character where none can be white space.
+    if text.bytes().all(|byte| byte.is_ascii_graphic()) {
+        text
+    } else {
+        text.replace(char::is_whitespace, "_").into()
     }
 }

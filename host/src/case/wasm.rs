@@ -12,13 +12,17 @@ use crate::wasm::{Limits, Module};
 
 /// The `main` of the test that runs the cases of all extensions on their modules.
 ///
-/// `extensions` is the folder of extensions; the module of `basic-auth` is `basic_auth.wasm` in the folder `modules`.
+/// `extensions` is the folder of extensions; the module of `basic-auth` is `basic_auth.wasm` in each folder of `modules`,
+/// which comes with what to put before the names of its tests.
 /// Where a module is missing, a line that begins with SKIPPED says so and what to do; where `$CI` or
 /// `$PWKIT_REQUIRE_ENVOY` is set, that is a failure.
-pub fn main(extensions: impl AsRef<Path>, modules: impl AsRef<Path>) -> ExitCode {
+pub fn main(extensions: impl AsRef<Path>, modules: &[(&str, PathBuf)]) -> ExitCode {
     let loaded = Arc::new(Loaded::default());
-    let modules = Modules::new("embedded host", modules.as_ref());
-    harness::run(modules.tests(extensions.as_ref(), |name, module, case| test(name, &loaded, module, case)))
+    let tests = modules.iter().flat_map(|(prefix, folder)| {
+        let test = |name, module: &Path, case| test(format!("{prefix}{name}"), &loaded, module, case);
+        Modules::new("embedded host", folder).tests(extensions.as_ref(), test)
+    });
+    harness::run(tests.collect())
 }
 
 /// A test of a case on the module in `path`, which is loaded when the first test of it runs.

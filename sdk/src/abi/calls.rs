@@ -1,14 +1,15 @@
 //! Callouts and the timer.
 //!
 //! The `proxy-wasm` crate's dispatcher delivers an answer only to a token that its own `hostcalls` registered; for an HTTP
-//! token that it does not know it panics. So calls are begun through it. It panics on a status that it does not expect; of
-//! those Envoy gives none to these functions (1.40: Ok, BadArgument, ParseFailure, InternalFailure). All else is called
-//! directly.
+//! token that it does not know it panics. Behind its door calls are therefore begun through it. It panics on a status that it
+//! does not expect; of those Envoy gives none to these functions (1.40: Ok, BadArgument, ParseFailure, InternalFailure).
+//! Behind the narrow door the host is called directly, as for all else.
 
-use super::{Result, check, fetch, imports};
+use super::{Result, check, fetch, imports, pairs};
 use crate::bytes::Bytes;
 use crate::error::HostError;
 use proxy_wasm::hostcalls;
+use std::cell::Cell;
 use std::time::Duration;
 
 /// A field of a request or of metadata.
@@ -16,6 +17,46 @@ pub(crate) type Field = (Vec<u8>, Vec<u8>);
 
 /// The longest time that the ABI can say, in milliseconds.
 const LONGEST: Duration = Duration::from_millis(u32::MAX as u64);
+
+/// How calls are begun.
+#[derive(Clone, Copy)]
+struct Way {
+    http_call: fn(&HttpCall<'_>) -> Result<u32>,
+    grpc_call: fn(&Method<'_>, &[u8], Duration) -> Result<u32>,
+    grpc_stream: fn(&Method<'_>) -> Result<u32>,
+}
+
+thread_local! {
+    static WAY: Cell<Way> = const {
+        Cell::new(Way { http_call: direct::http_call, grpc_call: direct::grpc_call, grpc_stream: direct::grpc_stream })
+    };
+}
+
+/// From now on calls are begun through the crate, whose dispatcher brings the answers.
+pub(crate) fn begin_through_the_crate() {
+    WAY.set(Way {
+        http_call: through_the_crate::http_call,
+        grpc_call: through_the_crate::grpc_call,
+        grpc_stream: through_the_crate::grpc_stream,
+    });
+}
+
+/// An HTTP request to a cluster.
+struct HttpCall<'a> {
+    cluster: &'a str,
+    headers: &'a [Field],
+    body: &'a [u8],
+    trailers: &'a [Field],
+    timeout: Duration,
+}
+
+/// A method of a gRPC service, and what is told to it.
+struct Method<'a> {
+    cluster: &'a str,
+    service: &'a str,
+    name: &'a str,
+    metadata: &'a [(&'a str, &'a [u8])],
+}
 
 /// Begins an HTTP call and gives its token. `timeout` is rounded up to milliseconds: to the host 0 means for ever.
 pub(crate) fn http_call(
@@ -25,18 +66,7 @@ pub(crate) fn http_call(
     trailers: &[Field],
     timeout: Duration,
 ) -> Result<u32> {
-    let body = Some(body).filter(|body| !body.is_empty());
-    let (headers, trailers) = (texts(headers), texts(trailers));
-    hostcalls::dispatch_http_call(cluster, headers, body, trailers, milliseconds(timeout))
-        .map_err(|status| HostError::status("proxy_http_call", status as u32))
-}
-
-/// The crate takes text and copies its bytes.
-fn texts(fields: &[Field]) -> Vec<(&str, &str)> {
-    // SAFETY: `serialize_map` of proxy-wasm 0.2.5, the version that the manifest pins, does nothing with a name or value but
-    // to copy its bytes, so that nobody relies on their being UTF-8; a header may hold any byte.
-    let text = |bytes| unsafe { str::from_utf8_unchecked(bytes) };
-    fields.iter().map(|(name, value)| (text(name), text(value))).collect()
+    (WAY.get().http_call)(&HttpCall { cluster, headers, body, trailers, timeout })
 }
 
 fn milliseconds(timeout: Duration) -> Duration {
@@ -53,9 +83,7 @@ pub(crate) fn grpc_call(
     message: &[u8],
     timeout: Duration,
 ) -> Result<u32> {
-    let timeout = milliseconds(timeout);
-    hostcalls::dispatch_grpc_call(cluster, service, method, metadata.to_vec(), Some(message), timeout)
-        .map_err(|status| HostError::status("proxy_grpc_call", status as u32))
+    (WAY.get().grpc_call)(&Method { cluster, service, name: method, metadata }, message, timeout)
 }
 
 /// Opens a gRPC stream and gives its token.
@@ -65,8 +93,130 @@ pub(crate) fn grpc_stream(
     method: &str,
     metadata: &[(&str, &[u8])],
 ) -> Result<u32> {
-    hostcalls::open_grpc_stream(cluster, service, method, metadata.to_vec())
-        .map_err(|status| HostError::status("proxy_grpc_stream", status as u32))
+    (WAY.get().grpc_stream)(&Method { cluster, service, name: method, metadata })
+}
+
+mod through_the_crate {
+    //! Calls whose tokens the crate's dispatcher knows.
+
+    use super::*;
+
+    pub(super) fn http_call(call: &HttpCall<'_>) -> Result<u32> {
+        let body = Some(call.body).filter(|body| !body.is_empty());
+        let (headers, trailers) = (texts(call.headers), texts(call.trailers));
+        hostcalls::dispatch_http_call(call.cluster, headers, body, trailers, milliseconds(call.timeout))
+            .map_err(|status| HostError::status("proxy_http_call", status as u32))
+    }
+
+    /// The crate takes text and copies its bytes.
+    fn texts(fields: &[Field]) -> Vec<(&str, &str)> {
+        // SAFETY: `serialize_map` of proxy-wasm 0.2.5, the version that the manifest pins, does nothing with a name or value but
+        // to copy its bytes, so that nobody relies on their being UTF-8; a header may hold any byte.
+        let text = |bytes| unsafe { str::from_utf8_unchecked(bytes) };
+        fields.iter().map(|(name, value)| (text(name), text(value))).collect()
+    }
+
+    pub(super) fn grpc_call(method: &Method<'_>, message: &[u8], timeout: Duration) -> Result<u32> {
+        let Method { cluster, service, name, metadata } = *method;
+        let timeout = milliseconds(timeout);
+        hostcalls::dispatch_grpc_call(cluster, service, name, metadata.to_vec(), Some(message), timeout)
+            .map_err(|status| HostError::status("proxy_grpc_call", status as u32))
+    }
+
+    pub(super) fn grpc_stream(method: &Method<'_>) -> Result<u32> {
+        let Method { cluster, service, name, metadata } = *method;
+        hostcalls::open_grpc_stream(cluster, service, name, metadata.to_vec())
+            .map_err(|status| HostError::status("proxy_grpc_stream", status as u32))
+    }
+}
+
+mod direct {
+    //! Calls whose answers come to the narrow door.
+
+    use super::*;
+
+    pub(super) fn http_call(call: &HttpCall<'_>) -> Result<u32> {
+        const NAME: &str = "proxy_http_call";
+        let fields = |fields: &[Field]| {
+            let fields = fields.iter().map(|(name, value)| (&**name, &**value));
+            pairs::encode(fields).ok_or(HostError::malformed(NAME))
+        };
+        let (cluster, body) = (call.cluster, call.body);
+        let (headers, trailers) = (fields(call.headers)?, fields(call.trailers)?);
+        let mut token = 0;
+        // SAFETY: the four pairs of pointer and length are of live slices; the host writes one u32 to a live place.
+        let status = unsafe {
+            imports::proxy_http_call(
+                cluster.as_ptr(),
+                cluster.len(),
+                headers.as_ptr(),
+                headers.len(),
+                body.as_ptr(),
+                body.len(),
+                trailers.as_ptr(),
+                trailers.len(),
+                number(call.timeout),
+                &raw mut token,
+            )
+        };
+        check(NAME, status).map(|()| token)
+    }
+
+    pub(super) fn grpc_call(method: &Method<'_>, message: &[u8], timeout: Duration) -> Result<u32> {
+        const NAME: &str = "proxy_grpc_call";
+        let Method { cluster, service, name, metadata } = *method;
+        let metadata = encoded(metadata, NAME)?;
+        let mut token = 0;
+        // SAFETY: the five pairs of pointer and length are of live slices; the host writes one u32 to a live place.
+        let status = unsafe {
+            imports::proxy_grpc_call(
+                cluster.as_ptr(),
+                cluster.len(),
+                service.as_ptr(),
+                service.len(),
+                name.as_ptr(),
+                name.len(),
+                metadata.as_ptr(),
+                metadata.len(),
+                message.as_ptr(),
+                message.len(),
+                number(timeout),
+                &raw mut token,
+            )
+        };
+        check(NAME, status).map(|()| token)
+    }
+
+    pub(super) fn grpc_stream(method: &Method<'_>) -> Result<u32> {
+        const NAME: &str = "proxy_grpc_stream";
+        let Method { cluster, service, name, metadata } = *method;
+        let metadata = encoded(metadata, NAME)?;
+        let mut token = 0;
+        // SAFETY: the four pairs of pointer and length are of live slices; the host writes one u32 to a live place.
+        let status = unsafe {
+            imports::proxy_grpc_stream(
+                cluster.as_ptr(),
+                cluster.len(),
+                service.as_ptr(),
+                service.len(),
+                name.as_ptr(),
+                name.len(),
+                metadata.as_ptr(),
+                metadata.len(),
+                &raw mut token,
+            )
+        };
+        check(NAME, status).map(|()| token)
+    }
+
+    fn encoded(metadata: &[(&str, &[u8])], call: &'static str) -> Result<Vec<u8>> {
+        let metadata = metadata.iter().map(|(name, value)| (name.as_bytes(), *value));
+        pairs::encode(metadata).ok_or(HostError::malformed(call))
+    }
+
+    fn number(timeout: Duration) -> u32 {
+        u32::try_from(milliseconds(timeout).as_millis()).unwrap_or(u32::MAX)
+    }
 }
 
 pub(crate) fn grpc_send(token: u32, message: &[u8], end_of_stream: bool) -> Result<()> {

@@ -252,10 +252,15 @@ impl<F: HttpFilter> HttpStream<F> {
         if self.replied.replace(true) {
             return Step::Go;
         }
-        if let Err(error) = response.send().or_else(reset) {
-            log::error!("the stream can be neither answered nor reset: {error}");
-        }
+        send(response);
         Step::Stay
+    }
+}
+
+/// Sends a local reply, or resets the stream.
+pub(super) fn send(response: &Response) {
+    if let Err(error) = response.send().or_else(reset) {
+        log::error!("the stream can be neither answered nor reset: {error}");
     }
 }
 

@@ -35,6 +35,14 @@ pub(super) trait Owner {
 
     /// Polls the task, if it is still there. The owner's context is the effective one.
     fn poll(self: Rc<Self>, task: u32);
+
+    /// Wakes the task by the next tick of its root. Reached only where there are tasks: pruning drops it with the tick.
+    fn put_off(&self, task: u32) -> Result<(), HostError> {
+        let now = clock::now()?;
+        context::within(self.place().root, false, || {
+            self.timers().wake_soon(now, &Waker::from(Arc::new(TaskWaker(task))))
+        })?
+    }
 }
 
 /// A context that tasks are of.
@@ -238,19 +246,11 @@ pub(super) fn run(here: Place) {
                 let Place { root, stream } = owner.place();
                 context::within(stream.unwrap_or(root), stream.is_some(), || owner.poll(task))
             } else {
-                put_off(&owner, task)
+                owner.put_off(task)
             };
             if let Err(error) = result {
                 log::error!("a task cannot be continued: {error}");
             }
         }
     }
-}
-
-/// Wakes the task by the next tick of its root.
-fn put_off(owner: &Rc<dyn Owner>, task: u32) -> Result<(), HostError> {
-    let now = clock::now()?;
-    context::within(owner.place().root, false, || {
-        owner.timers().wake_soon(now, &Waker::from(Arc::new(TaskWaker(task))))
-    })?
 }

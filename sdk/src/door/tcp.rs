@@ -8,6 +8,7 @@ use proxy_wasm::types::{Action, ContextType, PeerType};
 /// Registers the extension with the crate's dispatcher. For [`entry!`](crate::entry) only.
 #[doc(hidden)]
 pub fn register_tcp<E: TcpExtension>() {
+    crate::abi::calls::begin_through_the_crate();
     proxy_wasm::set_root_context(|id| Box::new(RootDoor(Plugin::<E>::new(id))));
 }
 
