@@ -21,8 +21,8 @@ impl Headers {
 
     /// Every value of `name`, in order.
     pub fn all(&self, name: impl AsRef<[u8]>) -> impl Iterator<Item = &[u8]> {
-        let name = name.as_ref().to_ascii_lowercase();
-        self.0.iter().filter(move |(key, _)| *key == name).map(|(_, value)| value.as_slice())
+        let of_name = move |field: &&(Vec<u8>, Vec<u8>)| field.0.eq_ignore_ascii_case(name.as_ref());
+        self.0.iter().filter(of_name).map(|(_, value)| value.as_slice())
     }
 
     /// Appends a field; the name is put in lower case.
@@ -32,8 +32,7 @@ impl Headers {
 
     /// Removes every field called `name`.
     pub fn remove(&mut self, name: impl AsRef<[u8]>) {
-        let name = name.as_ref().to_ascii_lowercase();
-        self.0.retain(|(key, _)| *key != name);
+        self.0.retain(|(key, _)| !key.eq_ignore_ascii_case(name.as_ref()));
     }
 
     /// Removes every field called `name`, then appends one.

@@ -60,6 +60,7 @@ impl Proxy {
         drop(listener);
         let all = async { while connections.join_next().await.is_some() {} };
         let _ = tokio::time::timeout(FAREWELL, all).await;
+        connections.shutdown().await;
         self.engine.shut_down(FAREWELL).await;
     }
 

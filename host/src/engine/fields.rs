@@ -121,6 +121,9 @@ const RESPONSE: &[&str] = &[
 /// Known in the trailers of responses.
 const RESPONSE_TRAILERS: &[&str] = &["grpc-message", "grpc-status"];
 
+/// So many fields a proxy adds to a message.
+const ADDED: usize = 4;
+
 /// The name under which a map keeps a field: in lower case, and a request's `host` is its `:authority`.
 pub(super) fn canonical(map: MapType, name: &[u8]) -> Vec<u8> {
     let name = name.to_ascii_lowercase();
@@ -130,22 +133,31 @@ pub(super) fn canonical(map: MapType, name: &[u8]) -> Vec<u8> {
 /// Adds a field, or a value to a field that can have only one.
 pub(super) fn add(map: MapType, headers: &mut Headers, name: &[u8], value: &[u8]) {
     let name = canonical(map, name);
-    let known = if is_known(map, &name) { headers.0.iter_mut().find(|(key, _)| *key == name) } else { None };
-    match known {
-        Some((_, existing)) => existing.extend([b",", value].concat()),
+    enter(map, headers, name, value.to_vec());
+}
+
+fn enter(map: MapType, headers: &mut Headers, name: Vec<u8>, value: Vec<u8>) {
+    // Few names come twice, and fewer are among the many that are known.
+    let same = headers.0.iter_mut().find(|(key, _)| *key == name);
+    match same.filter(|_| is_known(map, &name)) {
+        Some((_, existing)) => existing.extend([b",", value.as_slice()].concat()),
         None if name.starts_with(b":") => {
             // Pseudo-headers stand before all others.
             let end = headers.0.iter().position(|(key, _)| !key.starts_with(b":"));
-            headers.0.insert(end.unwrap_or(headers.0.len()), (name, value.to_vec()));
+            headers.0.insert(end.unwrap_or(headers.0.len()), (name, value));
         }
-        None => headers.add(name, value),
+        None => headers.0.push((name, value)),
     }
 }
 
 /// All fields of a message as it arrives.
 pub(super) fn arriving(map: MapType, fields: Headers) -> Headers {
-    let mut headers = Headers::default();
-    fields.0.iter().for_each(|(name, value)| add(map, &mut headers, name, value));
+    let mut headers = Headers(Vec::with_capacity(fields.0.len() + ADDED));
+    for (mut name, value) in fields.0 {
+        name.make_ascii_lowercase();
+        let is_host = name == b"host" && map == MapType::Headers(Side::Request);
+        enter(map, &mut headers, if is_host { b":authority".to_vec() } else { name }, value);
+    }
     headers
 }
 

@@ -321,8 +321,13 @@ fn answering(headers: Headers) -> Headers {
 
 /// What the connection manager makes of a response behind the filters.
 pub(super) fn outgoing(headers: &mut Headers, now: u64) {
-    let hop_by_hop = ["connection", "keep-alive", "proxy-connection", "transfer-encoding", "upgrade"];
-    hop_by_hop.iter().for_each(|name| headers.remove(name));
+    let hop_by_hop = |name: &[u8]| {
+        matches!(
+            name,
+            b"connection" | b"keep-alive" | b"proxy-connection" | b"transfer-encoding" | b"upgrade"
+        )
+    };
+    headers.0.retain(|(name, _)| !hop_by_hop(name));
     set_in_place(headers, "server", b"envoy");
     if headers.first("date").is_none() {
         headers.add("date", super::clock::http_date(now));
