@@ -45,7 +45,9 @@ fn guests() -> impl Iterator<Item = Subject> {
     let modules = guest_modules::build(env!("CARGO_TARGET_TMPDIR"));
     let examples = [("examples", "plain")].into_iter().chain(RAW.map(|name| (name, name)));
     let cases = examples.map(|(name, module)| (name, module, "host/tests/examples/cases"));
-    let cases = [("tests", "puppet", "host/tests/cases")].into_iter().chain(cases);
+    let others =
+        [("tests", "puppet", "host/tests/cases"), ("examples", "plain", "host/tests/examples/modules")];
+    let cases = others.into_iter().chain(cases);
     cases.map(move |(name, module, cases)| Subject {
         name: name.into(),
         module: modules.join(module).with_extension("wasm"),

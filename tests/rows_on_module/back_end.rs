@@ -3,6 +3,7 @@
 // As many arguments as the ABI has.
 #[allow(clippy::too_many_arguments)]
 pub(crate) mod imports;
+#[path = "../../host/tests/rows/guest/remote/wire.rs"]
 mod wire;
 
 use crate::guest::{GUEST, Guest, Hook, run};

@@ -1,10 +1,13 @@
 //! The guest of the rows as a module. It does what a test says: in each callback it asks, by a foreign function, makes the
 //! host calls that it is told to make, with arguments in its own memory, and returns what it is told to return.
 //!
-//! What is asked and said is a row of words and texts, see [`Reader`]. The other side is `tests/rows_on_module/` of the
+//! What is asked and said is a row of words and texts, as in `remote/wire.rs`. The other side is `tests/rows_on_module/` of the
 //! workspace.
 
+mod wire;
+
 use std::ptr::null_mut;
+use wire::{Reader, Writer};
 
 /// The foreign function that the test offers.
 const TEST: &[u8] = b"test";
@@ -204,36 +207,4 @@ fn perform(said: &mut Reader<'_>) -> Writer {
         }
     }
     report
-}
-
-/// Words of eight bytes, and texts: their size as a word, and then themselves.
-#[derive(Default)]
-struct Writer(Vec<u8>);
-
-impl Writer {
-    fn word(&mut self, word: u64) {
-        self.0.extend(word.to_le_bytes());
-    }
-
-    fn text(&mut self, text: &[u8]) {
-        self.word(text.len() as u64);
-        self.0.extend(text);
-    }
-}
-
-struct Reader<'a>(&'a [u8]);
-
-impl<'a> Reader<'a> {
-    fn word(&mut self) -> u64 {
-        let (word, rest) = self.0.split_first_chunk().unwrap_or((&[0; 8], &[]));
-        self.0 = rest;
-        u64::from_le_bytes(*word)
-    }
-
-    fn text(&mut self) -> &'a [u8] {
-        let size = self.word() as usize;
-        let (text, rest) = self.0.split_at_checked(size).unwrap_or((self.0, &[]));
-        self.0 = rest;
-        text
-    }
 }
