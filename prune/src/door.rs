@@ -13,7 +13,7 @@ const VERSION: &str = "pwkit door 1";
 pub(crate) enum Need {
     /// In every module.
     Always,
-    /// If the code of `pwkit_hook_NAME` is another than that of `pwkit_default_NAME`.
+    /// If the code of `pwkit_hook_NAME` is another than that of `pwkit_default_NAME`; see also [`Together`].
     Hook,
     /// If one of these host functions can be called.
     Imports(Vec<String>),
@@ -38,9 +38,18 @@ pub(crate) struct Brief {
     pub(crate) unless: Vec<String>,
 }
 
+/// Hooks of which either none is needed or all are, when one of these functions can be called: a hook may let its message
+/// wait, and what is to come of the message then is kept back, or told to who waits.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Together {
+    pub(crate) hooks: Vec<String>,
+    pub(crate) when: Vec<String>,
+}
+
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Door {
     pub(crate) entries: Vec<Entry>,
+    pub(crate) together: Vec<Together>,
     pub(crate) brief: Option<Brief>,
 }
 
@@ -52,7 +61,7 @@ impl Door {
         if version != VERSION {
             return Err(Problem::Unknown(version.to_owned()).into());
         }
-        let mut door = Self { entries: Vec::new(), brief: None };
+        let mut door = Self { entries: Vec::new(), together: Vec::new(), brief: None };
         for line in lines {
             door.read(line).ok_or_else(|| Problem::Unknown(line.to_owned()))?;
         }
@@ -64,6 +73,11 @@ impl Door {
         let (name, need) = match words.as_slice() {
             ["brief", hook, "unless", unless @ ..] => {
                 self.brief = Some(Brief { hook: (*hook).to_owned(), unless: owned(unless) });
+                return Some(());
+            }
+            ["together", words @ ..] => {
+                let (hooks, when) = words.split_at_checked(words.iter().position(|word| *word == "if")?)?;
+                self.together.push(Together { hooks: owned(hooks), when: owned(when.get(1..)?) });
                 return Some(());
             }
             [name, "always"] => (name, Need::Always),

@@ -50,7 +50,9 @@ impl Plan {
         loop {
             let needed = |entry: &&Entry| match &entry.need {
                 Need::Always => true,
-                Need::Hook => hooks.contains(&entry.name),
+                Need::Hook => {
+                    hooks.contains(&entry.name) || is_drawn_in(image, door, hooks, &functions, &entry.name)
+                }
                 Need::State => brief.is_none(),
                 Need::Imports(imports) => reaches_one_of(image, &functions, imports),
             };
@@ -67,13 +69,29 @@ impl Plan {
     }
 }
 
+/// Whether a hook that does nothing is needed because of others that do something.
+fn is_drawn_in(
+    image: &Image<'_>,
+    door: &Door,
+    hooks: &BTreeSet<String>,
+    functions: &BTreeSet<u32>,
+    name: &str,
+) -> bool {
+    door.together.iter().any(|together| {
+        together.hooks.iter().any(|hook| hook == name)
+            && together.hooks.iter().any(|hook| hooks.contains(hook))
+            && reaches_one_of(image, functions, &together.when)
+    })
+}
+
 /// Everything that the door names is there, also where it will turn out not to be needed.
 fn check(image: &Image<'_>, door: &Door) -> Result<(), PruneError> {
     for entry in &door.entries {
         own(image, &entry.name, None)?;
     }
     let unless = door.brief.iter().flat_map(|brief| &brief.unless);
-    for name in unless.filter(|name| name.starts_with("pwkit_")) {
+    let when = door.together.iter().flat_map(|together| &together.when);
+    for name in unless.chain(when).filter(|name| name.starts_with("pwkit_")) {
         function(image, name)?;
     }
     Ok(())

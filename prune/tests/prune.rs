@@ -27,7 +27,9 @@ const DOOR: &str = "pwkit door 1\\n\
     on_response_headers hook\\n\
     on_tick if proxy_set_tick_period_milliseconds\\n\
     on_http_call_response if proxy_http_call\\n\
+    on_response_trailers hook\\n\
     on_delete state\\n\
+    together on_response_headers on_response_trailers if pwkit_later\\n\
     brief on_request_headers unless proxy_continue_stream proxy_http_call\\n";
 
 impl Guest {
@@ -55,6 +57,10 @@ impl Guest {
   (func (export "pwkit_on_request_headers") {params} {result} (global.set 0 (i32.const 1)) {entry})
   (func (export "pwkit_brief_on_request_headers") {params} {result} (global.set 0 (i32.const 2)) {entry})
   (func (export "pwkit_on_response_headers") {params} {result})
+  (func (export "pwkit_on_response_trailers") {params} {result})
+  (func $later (export "pwkit_later"))
+  (func (export "pwkit_hook_on_response_trailers") (param i32 i32) {DEFAULT})
+  (func (export "pwkit_default_on_response_trailers") (param i32 i32) {DEFAULT})
   (func (export "pwkit_on_tick") (param i32) (drop (call $http_call (i32.const 0))))
   (func (export "pwkit_on_http_call_response") (param i32) (call $delivered))
   (func (export "pwkit_on_delete") (param i32))
@@ -164,6 +170,14 @@ fn what_can_be_asked_for_can_come() {
     // The tick makes a callout, which is found out only once the tick is needed.
     let timer = Guest { entry: "(drop (call $tick (i32.const 0)))", ..PLAIN };
     assert_eq!(timer.callbacks(), ["delete", "http_call_response", "request_headers", "tick"]);
+}
+
+#[test]
+fn a_message_that_can_wait_has_all_its_callbacks() {
+    let waits = Guest { response_headers: OWN, entry: "(call $later)", ..PLAIN };
+    assert_eq!(waits.callbacks(), ["delete", "request_headers", "response_headers", "response_trailers"]);
+    let other = Guest { entry: "(call $later)", ..PLAIN };
+    assert_eq!(other.callbacks(), ["request_headers"], "the response has no hook that does anything");
 }
 
 #[test]

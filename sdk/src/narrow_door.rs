@@ -19,8 +19,9 @@ use std::rc::Rc;
 /// What `pwkit-prune` reads: each callback of the ABI, less its prefix `proxy_`, and when it is needed.
 ///
 /// `hook`: unless the compiled hook is that of [`Untouched`]. `if`: when one of these host functions can be called.
-/// `state`: unless streams are *brief*, which is when the one hook that is left is the first of a stream, nobody calls
-/// `later`, and dropping the filter does nothing but let go of the plugin.
+/// `together`: where a message can wait, all callbacks of it are needed or none. `state`: unless streams are *brief*, which
+/// is when the one hook that is left is the first of a stream, nobody calls `later`, and dropping the filter does nothing
+/// but let go of the plugin.
 pub const DOOR: &str = "\
 pwkit door 1
 on_context_create always
@@ -41,6 +42,8 @@ on_grpc_receive_initial_metadata if proxy_grpc_stream
 on_grpc_receive if proxy_grpc_call proxy_grpc_stream
 on_grpc_receive_trailing_metadata if proxy_grpc_stream
 on_grpc_close if proxy_grpc_call proxy_grpc_stream
+together on_request_headers on_request_body on_request_trailers if pwkit_later
+together on_response_headers on_response_body on_response_trailers if pwkit_later
 brief on_request_headers unless pwkit_later
 ";
 
