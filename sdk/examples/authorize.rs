@@ -47,7 +47,7 @@ impl HttpFilter for Check {
         let question = self.0.policy.post("/v1/allow").json(&Input { path }).timeout_ms(self.0.timeout_ms);
         Ok(request.later(async move |held| {
             let answer = question.send().await?;
-            if !answer.json::<Verdict>()?.allow {
+            if answer.status() != 200 || !answer.json::<Verdict>()?.allow {
                 return Ok(Flow::Reply(Response::new(403).details("denied_by_policy")));
             }
             held.headers().set("x-user", answer.headers().first("x-user").unwrap_or_default())?;
