@@ -1,25 +1,48 @@
-//! Every example of the SDK as a module: do its cases hold in the embedded host and in a real Envoy?
+//! Every example of the SDK as a module: do its cases hold? Pruned, as modules ship, in the embedded host and in a real Envoy;
+//! as cargo made it, in the embedded host; and where that depends on a proxy, in Envoy too.
 
-use std::path::Path;
-use std::process::ExitCode;
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode};
 
 use proxy_wasm_kit_host::case::{Subject, subjects_main};
-use proxy_wasm_kit_tests::{cargo, envoy, files, root};
+use proxy_wasm_kit_prune::{Options, prune};
+use proxy_wasm_kit_tests::{envoy, files, root};
 
 fn main() -> ExitCode {
-    let built = Path::new(env!("CARGO_TARGET_TMPDIR")).join("sdk_examples");
-    // Its own folder: the one of the workspace is locked while tests are built.
-    let folder = built.to_str().expect("the target folder has a name that is text");
-    let flags = ["--release", "--quiet", "--target=wasm32-wasip1", "--target-dir", folder];
-    cargo(&[&["build", "--package=proxy-wasm-kit", "--examples"], flags.as_slice()].concat());
+    let built = build();
     let sources = files("rs").into_iter().filter(|path| path.starts_with("sdk/examples/"));
-    let subjects: Vec<Subject> = sources.map(|source| subject(&source, &built)).collect();
+    let subjects: Vec<Subject> = sources.flat_map(|source| subjects(&root().join(source), &built)).collect();
     subjects_main(envoy().as_deref(), &subjects)
 }
 
-fn subject(source: &str, built: &Path) -> Subject {
-    let source = root().join(source);
-    let name = source.file_stem().unwrap_or_default().to_string_lossy().into_owned();
-    let module = built.join("wasm32-wasip1/release/examples").join(format!("{name}.wasm"));
-    Subject { name, module, cases: source.with_extension("yaml"), envoy: true }
+/// Builds all examples; gives the folder where they are.
+fn build() -> PathBuf {
+    // Its own folder: the one of the workspace is locked while tests are built.
+    let target = Path::new(env!("CARGO_TARGET_TMPDIR")).join("sdk_examples");
+    let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    cargo.args(["build", "--package=proxy-wasm-kit", "--examples", "--release", "--quiet"]);
+    cargo.arg("--target=wasm32-wasip1").arg("--target-dir").arg(&target).current_dir(root());
+    // Pruning asks the linker who refers to whom.
+    cargo.env("CARGO_ENCODED_RUSTFLAGS", "-Clink-arg=--emit-relocs");
+    assert!(cargo.status().expect("cargo starts").success(), "the examples do not compile");
+    target.join("wasm32-wasip1/release/examples")
+}
+
+fn subjects(source: &Path, built: &Path) -> [Subject; 2] {
+    let name = source.file_stem().expect("a source has a name").to_string_lossy().into_owned();
+    let (module, cases) = (built.join(format!("{name}.wasm")), source.with_extension("yaml"));
+    let pruned = Subject { module: pruned(&module), cases: cases.clone(), envoy: true, name };
+    let name = format!("unpruned::{}", pruned.name);
+    // Before its first callback the crate cannot know of what kind a stream is: there Envoy's attributes have to tell.
+    let envoy = source.ends_with("both_kinds.rs");
+    [pruned, Subject { name, module, cases, envoy }]
+}
+
+fn pruned(module: &Path) -> PathBuf {
+    let path = module.with_extension("pruned.wasm");
+    let wasm = std::fs::read(module).expect("cargo has built it");
+    let pruned =
+        prune(&wasm, Options { strip: true }).unwrap_or_else(|error| panic!("{}: {error}", module.display()));
+    std::fs::write(&path, pruned.module).expect("the target folder can be written to");
+    path
 }

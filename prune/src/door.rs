@@ -13,8 +13,9 @@ const VERSION: &str = "pwkit door 1";
 pub(crate) enum Need {
     /// In every module.
     Always,
-    /// If the code of `pwkit_hook_NAME` is another than that of `pwkit_default_NAME`; see also [`Together`].
-    Hook,
+    /// If, for one of these names, the code of `pwkit_hook_NAME` is another than that of `pwkit_default_NAME`; see also
+    /// [`Together`].
+    Hook(Vec<String>),
     /// If one of these host functions can be called.
     Imports(Vec<String>),
     /// Unless streams are brief.
@@ -81,7 +82,8 @@ impl Door {
                 return Some(());
             }
             [name, "always"] => (name, Need::Always),
-            [name, "hook"] => (name, Need::Hook),
+            [name, "hook"] => (name, Need::Hook(owned(&[name]))),
+            [name, "hook", hooks @ ..] => (name, Need::Hook(owned(hooks))),
             [name, "state"] => (name, Need::State),
             [name, "if", imports @ ..] if !imports.is_empty() => (name, Need::Imports(owned(imports))),
             _ => return None,

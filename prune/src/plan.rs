@@ -50,7 +50,7 @@ impl Plan {
         loop {
             let needed = |entry: &&Entry| match &entry.need {
                 Need::Always => true,
-                Need::Hook => {
+                Need::Hook(_) => {
                     hooks.contains(&entry.name) || is_drawn_in(image, door, hooks, &functions, &entry.name)
                 }
                 Need::State => brief.is_none(),
@@ -119,17 +119,24 @@ fn fixed(image: &Image<'_>) -> Result<BTreeMap<String, u32>, PruneError> {
     Ok(exports)
 }
 
-/// The hooks that do something.
+/// The callbacks whose hooks do something.
 fn hooks(image: &Image<'_>, door: &Door) -> Result<BTreeSet<String>, PruneError> {
-    let mut hooks = BTreeSet::new();
-    for entry in door.entries.iter().filter(|entry| entry.need == Need::Hook) {
-        let hook = function(image, &format!("pwkit_hook_{}", entry.name))?;
-        let default = function(image, &format!("pwkit_default_{}", entry.name))?;
-        if !image.are_same(hook, default)? {
-            hooks.insert(entry.name.clone());
+    let mut callbacks = BTreeSet::new();
+    for entry in &door.entries {
+        let Need::Hook(hooks) = &entry.need else { continue };
+        for hook in hooks {
+            if does_something(image, hook)? {
+                callbacks.insert(entry.name.clone());
+            }
         }
     }
-    Ok(hooks)
+    Ok(callbacks)
+}
+
+fn does_something(image: &Image<'_>, hook: &str) -> Result<bool, PruneError> {
+    let own = function(image, &format!("pwkit_hook_{hook}"))?;
+    let default = function(image, &format!("pwkit_default_{hook}"))?;
+    Ok(!image.are_same(own, default)?)
 }
 
 /// Whether dropping a filter is no more than dropping an `Rc` of its plugin, or nothing at all.

@@ -147,6 +147,17 @@ fn a_hook_that_differs_from_the_default_stays() {
 }
 
 #[test]
+fn a_callback_with_two_hooks_stays_if_one_of_them_does_something() {
+    let names = |hooks: &str| {
+        let door = DOOR.replace("on_response_headers hook", &format!("on_response_headers hook {hooks}"));
+        let wasm = wat::parse_str(PLAIN.text().replace(DOOR, &door)).unwrap();
+        prune(&wasm, Options::default()).unwrap().callbacks
+    };
+    assert!(names("on_response_headers on_request_headers").contains("proxy_on_response_headers"));
+    assert!(!names("on_response_headers on_response_trailers").contains("proxy_on_response_headers"));
+}
+
+#[test]
 fn a_default_behind_a_thunk_is_a_default() {
     let thunk = "(call $other (local.get 0) (local.get 1))";
     let swapped = "(call $other (local.get 1) (local.get 0))";

@@ -7,7 +7,9 @@
 mod brief;
 pub(crate) mod calls;
 pub(crate) mod clock;
+mod dual;
 mod http;
+pub(crate) mod kind;
 mod plugin;
 pub(crate) mod queues;
 mod side;
@@ -16,9 +18,10 @@ mod tcp;
 pub(crate) mod timers;
 
 pub(crate) use brief::without_plugin;
+pub(crate) use dual::DualStream;
 pub(crate) use http::HttpStream;
 pub(crate) use plugin::{Plugin, RootState};
-pub(crate) use tcp::TcpStream;
+pub(crate) use tcp::{TcpStream, close};
 
 /// What the proxy does with a message after a callback.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

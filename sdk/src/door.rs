@@ -1,76 +1,94 @@
 //! The door through the `proxy-wasm` crate: its dispatcher exports the ABI's callbacks and finds the context of an id; here
 //! each of its calls becomes one of the core's.
 
+mod dual;
+mod tcp;
+
 use crate::abi;
+use crate::dispatch::kind::{Http, Kind};
 use crate::dispatch::{self, HttpStream, Plugin};
 use crate::extension::{Extension, HttpFilter};
-use proxy_wasm::traits::{Context, HttpContext, RootContext};
+use proxy_wasm::traits::{Context, HttpContext, RootContext, StreamContext};
 use proxy_wasm::types::{Action, ContextType};
 use std::rc::Rc;
+
+pub use dual::register_dual;
+pub use tcp::register_tcp;
 
 /// Registers the extension with the crate's dispatcher. For [`entry!`](crate::entry) only.
 #[doc(hidden)]
 pub fn register<E: Extension>() {
-    abi::calls::begin_through_the_crate();
-    proxy_wasm::set_root_context(|id| Box::new(RootDoor(Plugin::<E>::new(id))));
+    register_kind::<Http<E>>();
 }
 
-struct RootDoor<E>(Plugin<E>);
+fn register_kind<K: Streams>() {
+    abi::calls::begin_through_the_crate();
+    proxy_wasm::set_root_context(|id| Box::new(RootDoor::<K>(Plugin::new(id))));
+}
 
-mod tcp;
+/// How the crate's dispatcher gets the context of a stream.
+trait Streams: Kind {
+    /// Asked for each stream, and in its context.
+    fn context_type() -> ContextType;
 
-pub use tcp::register_tcp;
+    fn http(_plugin: &Plugin<Self::Extension>, _id: u32) -> Option<Box<dyn HttpContext>> {
+        None
+    }
+
+    fn tcp(_plugin: &Plugin<Self::Extension>, _id: u32) -> Option<Box<dyn StreamContext>> {
+        None
+    }
+}
+
+impl<E: Extension> Streams for Http<E> {
+    fn context_type() -> ContextType {
+        ContextType::HttpContext
+    }
+
+    fn http(plugin: &Plugin<E>, id: u32) -> Option<Box<dyn HttpContext>> {
+        Some(Box::new(HttpDoor(plugin.open(id))))
+    }
+}
+
+struct RootDoor<K: Kind>(Plugin<K::Extension>);
 
 /// Answers to callouts; the crate brings them to the context that made the call.
 macro_rules! answers {
     () => {
         fn on_http_call_response(&mut self, token: u32, headers: usize, body: usize, trailers: usize) {
             self.0.answer(|| {
-                $crate::dispatch::calls::deliver(
-                    token,
-                    $crate::dispatch::calls::Event::Response { headers, body, trailers },
-                )
+                dispatch::calls::deliver(token, dispatch::calls::Event::Response { headers, body, trailers })
             });
         }
 
         fn on_grpc_call_response(&mut self, token: u32, status: u32, size: usize) {
             let event = if status == 0 {
-                $crate::dispatch::calls::Event::GrpcMessage(size)
+                dispatch::calls::Event::GrpcMessage(size)
             } else {
-                $crate::dispatch::calls::Event::GrpcClose(status)
+                dispatch::calls::Event::GrpcClose(status)
             };
-            self.0.answer(|| $crate::dispatch::calls::deliver(token, event));
+            self.0.answer(|| dispatch::calls::deliver(token, event));
         }
 
         fn on_grpc_stream_initial_metadata(&mut self, token: u32, _count: u32) {
-            self.0.answer(|| {
-                $crate::dispatch::calls::deliver(token, $crate::dispatch::calls::Event::GrpcInitialMetadata)
-            });
+            self.0.answer(|| dispatch::calls::deliver(token, dispatch::calls::Event::GrpcInitialMetadata));
         }
 
         fn on_grpc_stream_message(&mut self, token: u32, size: usize) {
-            self.0.answer(|| {
-                $crate::dispatch::calls::deliver(token, $crate::dispatch::calls::Event::GrpcMessage(size))
-            });
+            self.0.answer(|| dispatch::calls::deliver(token, dispatch::calls::Event::GrpcMessage(size)));
         }
 
         fn on_grpc_stream_trailing_metadata(&mut self, token: u32, _count: u32) {
-            self.0.answer(|| {
-                $crate::dispatch::calls::deliver(token, $crate::dispatch::calls::Event::GrpcTrailingMetadata)
-            });
+            self.0.answer(|| dispatch::calls::deliver(token, dispatch::calls::Event::GrpcTrailingMetadata));
         }
 
         fn on_grpc_stream_close(&mut self, token: u32, status: u32) {
-            self.0.answer(|| {
-                $crate::dispatch::calls::deliver(token, $crate::dispatch::calls::Event::GrpcClose(status))
-            });
+            self.0.answer(|| dispatch::calls::deliver(token, dispatch::calls::Event::GrpcClose(status)));
         }
     };
 }
 
-use answers;
-
-impl<E: Extension> Context for RootDoor<E> {
+impl<K: Streams> Context for RootDoor<K> {
     answers!();
 
     fn on_done(&mut self) -> bool {
@@ -79,9 +97,9 @@ impl<E: Extension> Context for RootDoor<E> {
     }
 }
 
-impl<E: Extension> RootContext for RootDoor<E> {
+impl<K: Streams> RootContext for RootDoor<K> {
     fn on_configure(&mut self, _size: usize) -> bool {
-        self.0.configure()
+        K::configure(&mut self.0)
     }
 
     fn on_tick(&mut self) {
@@ -93,11 +111,15 @@ impl<E: Extension> RootContext for RootDoor<E> {
     }
 
     fn get_type(&self) -> Option<ContextType> {
-        Some(ContextType::HttpContext)
+        Some(K::context_type())
     }
 
     fn create_http_context(&self, id: u32) -> Option<Box<dyn HttpContext>> {
-        Some(Box::new(HttpDoor(self.0.open(id))))
+        K::http(&self.0, id)
+    }
+
+    fn create_stream_context(&self, id: u32) -> Option<Box<dyn StreamContext>> {
+        K::tcp(&self.0, id)
     }
 }
 

@@ -2,7 +2,8 @@
 
 /// Makes the crate a Proxy-Wasm module whose plugins are of the given [`Extension`](crate::Extension).
 ///
-/// `entry!(tcp: Type)` is for a [`TcpExtension`](crate::TcpExtension).
+/// `entry!(tcp: Type)` is for a [`TcpExtension`](crate::TcpExtension), `entry!(http, tcp: Type)` for an extension that is
+/// [`AlsoTcp`](crate::AlsoTcp).
 ///
 /// Use it once, in the root of a crate with `crate-type = ["cdylib", "rlib"]`. It defines `initialize`, which a native test
 /// hands to the host, and on wasm the export `_initialize`, which calls it.
@@ -34,12 +35,15 @@
 #[macro_export]
 macro_rules! entry {
     ($extension:ty) => {
-        $crate::entry!(@ $crate::door::register::<$extension>, $extension);
+        $crate::entry!(@ $crate::door::register::<$extension>, http: $extension);
     };
     (tcp: $extension:ty) => {
-        $crate::entry!(@ $crate::door::register_tcp::<$extension>);
+        $crate::entry!(@ $crate::door::register_tcp::<$extension>, tcp: $extension);
     };
-    (@ $register:expr $(, $pruned:ty)?) => {
+    (http, tcp: $extension:ty) => {
+        $crate::entry!(@ $crate::door::register_dual::<$extension>, dual: $extension);
+    };
+    (@ $register:expr, $kind:ident: $extension:ty) => {
         /// Registers this extension in the VM; on native, in the current thread.
         pub fn initialize() {
             $register();
@@ -58,15 +62,13 @@ macro_rules! entry {
                 initialize();
             }
 
-            $(
-                #[unsafe(no_mangle)]
-                extern "C" fn pwkit_initialize() {
-                    // SAFETY: as above; pruning leaves one of the two.
-                    unsafe { __wasm_call_ctors() };
-                }
+            #[unsafe(no_mangle)]
+            extern "C" fn pwkit_initialize() {
+                // SAFETY: as above; pruning leaves one of the two.
+                unsafe { __wasm_call_ctors() };
+            }
 
-                $crate::narrow_door!($pruned);
-            )?
+            $crate::narrow_door!($kind: $extension);
         };
     };
 }
@@ -95,24 +97,39 @@ macro_rules! custom_section {
 #[doc(hidden)]
 #[macro_export]
 macro_rules! narrow_door {
-    ($extension:ty) => {
-        use $crate::narrow_door::Contexts;
-
-        $crate::custom_section!("pwkit.door", $crate::narrow_door::DOOR);
+    (http: $extension:ty) => {
+        $crate::narrow_door!(@ $crate::narrow_door::Http<$extension>, $crate::narrow_door::HTTP);
+        $crate::narrow_door_of_http!(<$extension as $crate::Extension>::Filter);
+        $crate::narrow_door_entries! {
+            "pwkit_brief_on_context_create": create_brief(id, parent);
+            "pwkit_brief_on_request_headers": request_headers_brief(id, count, end) -> u32;
+        }
+        $crate::narrow_door_drops! {
+            "pwkit_drop_filter": <$extension as $crate::Extension>::Filter;
+            "pwkit_drop_plugin": ::std::rc::Rc<$extension>;
+            "pwkit_drop_nothing": ();
+        }
+    };
+    (tcp: $extension:ty) => {
+        $crate::narrow_door!(@ $crate::narrow_door::Tcp<$extension>, $crate::narrow_door::TCP);
+        $crate::narrow_door_of_tcp!(<$extension as $crate::TcpExtension>::Filter);
+    };
+    (dual: $extension:ty) => {
+        $crate::narrow_door!(@ $crate::narrow_door::Dual<$extension>, $crate::narrow_door::DUAL);
+        $crate::narrow_door_of_http!(<$extension as $crate::Extension>::Filter);
+        $crate::narrow_door_of_tcp!(<$extension as $crate::AlsoTcp>::Connection);
+    };
+    (@ $kind:ty, $door:expr) => {
+        $crate::custom_section!("pwkit.door", $door);
 
         ::std::thread_local! {
-            static CONTEXTS: Contexts<$extension> = const { Contexts::new() };
+            static CONTEXTS: $crate::narrow_door::Contexts<$kind> =
+                const { $crate::narrow_door::Contexts::new() };
         }
 
         $crate::narrow_door_entries! {
             "pwkit_on_context_create": create(id, parent);
             "pwkit_on_configure": configure(id, size) -> u32;
-            "pwkit_on_request_headers": request_headers(id, count, end) -> u32;
-            "pwkit_on_request_body": request_body(id, size, end) -> u32;
-            "pwkit_on_request_trailers": request_trailers(id, count) -> u32;
-            "pwkit_on_response_headers": response_headers(id, count, end) -> u32;
-            "pwkit_on_response_body": response_body(id, size, end) -> u32;
-            "pwkit_on_response_trailers": response_trailers(id, count) -> u32;
             "pwkit_on_log": log(id);
             "pwkit_on_done": done(id) -> u32;
             "pwkit_on_delete": delete(id);
@@ -123,12 +140,26 @@ macro_rules! narrow_door {
             "pwkit_on_grpc_receive": grpc_message(id, token, size);
             "pwkit_on_grpc_receive_trailing_metadata": grpc_trailing_metadata(id, token, count);
             "pwkit_on_grpc_close": grpc_close(id, token, status);
-            "pwkit_brief_on_context_create": create_brief(id, parent);
-            "pwkit_brief_on_request_headers": request_headers_brief(id, count, end) -> u32;
+        }
+    };
+}
+
+/// What the narrow door has for HTTP streams.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! narrow_door_of_http {
+    ($filter:ty) => {
+        $crate::narrow_door_entries! {
+            "pwkit_on_request_headers": request_headers(id, count, end) -> u32;
+            "pwkit_on_request_body": request_body(id, size, end) -> u32;
+            "pwkit_on_request_trailers": request_trailers(id, count) -> u32;
+            "pwkit_on_response_headers": response_headers(id, count, end) -> u32;
+            "pwkit_on_response_body": response_body(id, size, end) -> u32;
+            "pwkit_on_response_trailers": response_trailers(id, count) -> u32;
         }
 
         $crate::narrow_door_hooks! {
-            <$extension as $crate::Extension>::Filter =>
+            HttpFilter for $filter =>
             "pwkit_hook_on_request_headers" "pwkit_default_on_request_headers":
                 on_request_headers(&mut $crate::RequestHeaders<'_>) -> $crate::Result;
             "pwkit_hook_on_request_body" "pwkit_default_on_request_body":
@@ -144,11 +175,36 @@ macro_rules! narrow_door {
             "pwkit_hook_on_log" "pwkit_default_on_log": on_log(&$crate::Log<'_>) -> $crate::Result<()>;
             "pwkit_hook_on_done" "pwkit_default_on_done": on_done() -> ();
         }
+    };
+}
 
-        $crate::narrow_door_drops! {
-            "pwkit_drop_filter": <$extension as $crate::Extension>::Filter;
-            "pwkit_drop_plugin": ::std::rc::Rc<$extension>;
-            "pwkit_drop_nothing": ();
+/// What the narrow door has for TCP connections.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! narrow_door_of_tcp {
+    ($filter:ty) => {
+        $crate::narrow_door_entries! {
+            "pwkit_on_new_connection": new_connection(id) -> u32;
+            "pwkit_on_downstream_data": downstream_data(id, size, end) -> u32;
+            "pwkit_on_upstream_data": upstream_data(id, size, end) -> u32;
+            "pwkit_on_downstream_connection_close": downstream_close(id, by);
+            "pwkit_on_upstream_connection_close": upstream_close(id, by);
+        }
+
+        $crate::narrow_door_hooks! {
+            TcpFilter for $filter =>
+            "pwkit_hook_on_new_connection" "pwkit_default_on_new_connection":
+                on_connection() -> $crate::Result<$crate::TcpFlow>;
+            "pwkit_hook_on_downstream_data" "pwkit_default_on_downstream_data":
+                on_downstream_data(&mut $crate::DownstreamData<'_>) -> $crate::Result<$crate::TcpFlow>;
+            "pwkit_hook_on_upstream_data" "pwkit_default_on_upstream_data":
+                on_upstream_data(&mut $crate::UpstreamData<'_>) -> $crate::Result<$crate::TcpFlow>;
+            "pwkit_hook_on_downstream_connection_close" "pwkit_default_on_downstream_connection_close":
+                on_downstream_close($crate::Closer) -> ();
+            "pwkit_hook_on_upstream_connection_close" "pwkit_default_on_upstream_connection_close":
+                on_upstream_close($crate::Closer) -> ();
+            "pwkit_hook_on_connection_log" "pwkit_default_on_connection_log": on_log() -> ();
+            "pwkit_hook_on_connection_done" "pwkit_default_on_connection_done": on_done() -> ();
         }
     };
 }
@@ -171,7 +227,8 @@ macro_rules! narrow_door_entries {
 #[doc(hidden)]
 #[macro_export]
 macro_rules! narrow_door_hooks {
-    ($filter:ty => $($own:literal $default:literal: $hook:ident($($view:ty)?) -> $decision:ty;)*) => {$(
+    ($trait:ident for $filter:ty =>
+        $($own:literal $default:literal: $hook:ident($($view:ty)?) -> $decision:ty;)*) => {$(
         const _: () = {
             #[unsafe(export_name = $own)]
             extern "C" fn own(
@@ -179,7 +236,7 @@ macro_rules! narrow_door_hooks {
                 $(view: $view,)?
                 decision: &mut ::std::mem::MaybeUninit<$decision>,
             ) {
-                decision.write($crate::HttpFilter::$hook(filter, $({ let view: $view = view; view })?));
+                decision.write($crate::$trait::$hook(filter, $({ let view: $view = view; view })?));
             }
 
             #[unsafe(export_name = $default)]
@@ -188,7 +245,7 @@ macro_rules! narrow_door_hooks {
                 $(view: $view,)?
                 decision: &mut ::std::mem::MaybeUninit<$decision>,
             ) {
-                decision.write($crate::HttpFilter::$hook(filter, $({ let view: $view = view; view })?));
+                decision.write($crate::$trait::$hook(filter, $({ let view: $view = view; view })?));
             }
         };
     )*};

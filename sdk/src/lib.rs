@@ -86,7 +86,8 @@
 //! - **Workers share nothing** but what goes through the proxy: values in [`Shared`], a bounded [`Cache`], a [`Queue`].
 //! - [`foreign`] is what Envoy offers beyond the ABI: filter state that it reads itself, signatures, compression.
 //! - **Work of the plugin** itself: [`Root::spawn`], [`Root::every`], [`Root::watch`], [`Queue::next`], and a [`Lease`]
-//!   where one worker shall do it for all. [`TcpExtension`] is a network filter.
+//!   where one worker shall do it for all. [`TcpExtension`] is a network filter, and [`AlsoTcp`] makes one
+//!   module serve HTTP and TCP.
 //!
 //! # Building and testing
 //!
@@ -172,7 +173,7 @@ pub use response::{BodyFlow, Flow, Later, Response};
 pub use root::Root;
 pub use schema::{Schema, SchemaText};
 pub use shared::{Cache, Shared, Stored};
-pub use tcp::{Closer, DownstreamData, TcpExtension, TcpFilter, TcpFlow, UpstreamData};
+pub use tcp::{AlsoTcp, Closer, DownstreamData, TcpExtension, TcpFilter, TcpFlow, UpstreamData};
 pub use time::now;
 pub use wait::{First, Sleep, join, join_all, select, sleep};
 pub use watch::Watch;
@@ -188,7 +189,7 @@ pub use watch::Watch;
 /// ```
 pub mod prelude {
     pub use crate::{
-        BodyFlow, Bytes, Cache, Call, CallError, CallResponse, Closer, Cluster, Config, ConfigError,
+        AlsoTcp, BodyFlow, Bytes, Cache, Call, CallError, CallResponse, Closer, Cluster, Config, ConfigError,
         ContextId, Counter, DownstreamData, Error, Expression, Extension, Family, Flow, Gauge, GrpcError,
         GrpcService, GrpcStream, Headers, HeadersMut, Histogram, HostError, HttpFilter, Labels, Lease, Log,
         Queue, Repeated, RequestBody, RequestHeaders, RequestTrailers, Response, ResponseBody,

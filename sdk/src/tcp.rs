@@ -5,7 +5,7 @@ use crate::bytes::Bytes;
 use crate::chunk::Chunk;
 use crate::config::{ConfigError, UnknownKeys};
 use crate::error::HostError;
-use crate::extension::Result;
+use crate::extension::{Extension, Result};
 use crate::failure::Error;
 use crate::root::Root;
 use serde::de::DeserializeOwned;
@@ -75,6 +75,57 @@ pub trait TcpExtension: Sized + 'static {
 
     /// Makes the filter of a new connection.
     fn filter(self: &Rc<Self>) -> Self::Filter;
+}
+
+/// An [`Extension`](crate::Extension) whose plugins may also be network filters, in `envoy.filters.network.wasm`;
+/// `entry!(http, tcp: Type)` makes one module for both.
+///
+/// The proxy decides by where the plugin stands in its configuration: each HTTP stream gets a filter of
+/// [`Extension::filter`](crate::Extension::filter), each connection one of [`connection`](Self::connection). A plugin in
+/// both places with the same configuration is one plugin: what it holds, both kinds of filter share.
+///
+/// ```
+/// use proxy_wasm_kit::prelude::*;
+///
+/// struct Count(Counter, Counter);
+/// struct Pass;
+///
+/// impl Extension for Count {
+///     type Config = ();
+///     type Filter = Pass;
+///
+///     fn configure(_config: (), root: &Root) -> Result<Self, ConfigError> {
+///         Ok(Self(root.counter("requests")?, root.counter("connections")?))
+///     }
+///
+///     fn filter(self: &Rc<Self>) -> Pass {
+///         let _ = self.0.add(1);
+///         Pass
+///     }
+/// }
+///
+/// impl AlsoTcp for Count {
+///     type Connection = Pass;
+///
+///     fn connection(self: &Rc<Self>) -> Pass {
+///         let _ = self.1.add(1);
+///         Pass
+///     }
+/// }
+///
+/// impl HttpFilter for Pass {}
+/// impl TcpFilter for Pass {}
+///
+/// proxy_wasm_kit::entry!(http, tcp: Count);
+/// # use proxy_wasm_kit_host as _;
+/// # fn main() {}
+/// ```
+pub trait AlsoTcp: Extension {
+    /// The filter that [`connection`](Self::connection) makes for each connection.
+    type Connection: TcpFilter;
+
+    /// Makes the filter of a new connection.
+    fn connection(self: &Rc<Self>) -> Self::Connection;
 }
 
 /// One TCP connection: bytes from the client (downstream) and from the server (upstream).
@@ -168,7 +219,9 @@ pub enum TcpFlow {
 ///     by == Closer::Remote
 /// }
 /// ```
+// Its form is fixed because exported functions take it (see `narrow_door!`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
 pub enum Closer {
     /// The proxy does not say.
     Unknown,

@@ -12,6 +12,8 @@ mod aggregate;
 mod attribute_report;
 #[path = "../examples/authorize.rs"]
 mod authorize;
+#[path = "../examples/both_kinds.rs"]
+mod both_kinds;
 #[path = "../examples/cel_gate.rs"]
 mod cel_gate;
 #[path = "../examples/collect.rs"]
@@ -43,6 +45,7 @@ const EXAMPLES: &[(&str, fn())] = &[
     ("aggregate", aggregate::initialize),
     ("attribute_report", attribute_report::initialize),
     ("authorize", authorize::initialize),
+    ("both_kinds", both_kinds::initialize),
     ("cel_gate", cel_gate::initialize),
     ("collect", collect::initialize),
     ("filter_state", filter_state::initialize),

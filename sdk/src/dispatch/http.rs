@@ -20,7 +20,7 @@ use std::rc::{Rc, Weak};
 use std::task::Poll;
 
 /// The context of one HTTP stream.
-pub(crate) struct HttpStream<F> {
+pub struct HttpStream<F> {
     id: u32,
     root: Rc<RootState>,
     /// `None` when the plugin has no valid configuration, which no faithful proxy lets happen.

@@ -17,7 +17,7 @@ use std::rc::{Rc, Weak};
 use std::task::Poll;
 
 /// The root context.
-pub(crate) struct Plugin<E> {
+pub struct Plugin<E> {
     /// `None` until a configuration has been accepted.
     pub(super) extension: Option<Rc<E>>,
     pub(super) state: Rc<RootState>,

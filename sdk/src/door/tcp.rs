@@ -1,51 +1,30 @@
 //! The door for TCP connections.
 
+use super::{Streams, register_kind};
+use crate::dispatch::kind::Tcp;
 use crate::dispatch::{Plugin, TcpStream};
 use crate::tcp::{Closer, TcpExtension, TcpFilter};
-use proxy_wasm::traits::{Context, RootContext, StreamContext};
+use proxy_wasm::traits::{Context, StreamContext};
 use proxy_wasm::types::{Action, ContextType, PeerType};
+use std::rc::Rc;
 
 /// Registers the extension with the crate's dispatcher. For [`entry!`](crate::entry) only.
 #[doc(hidden)]
 pub fn register_tcp<E: TcpExtension>() {
-    crate::abi::calls::begin_through_the_crate();
-    proxy_wasm::set_root_context(|id| Box::new(RootDoor(Plugin::<E>::new(id))));
+    register_kind::<Tcp<E>>();
 }
 
-struct RootDoor<E>(Plugin<E>);
-
-impl<E: TcpExtension> Context for RootDoor<E> {
-    super::answers!();
-
-    fn on_done(&mut self) -> bool {
-        self.0.done();
-        true
-    }
-}
-
-impl<E: TcpExtension> RootContext for RootDoor<E> {
-    fn on_configure(&mut self, _size: usize) -> bool {
-        self.0.configure_tcp()
+impl<E: TcpExtension> Streams for Tcp<E> {
+    fn context_type() -> ContextType {
+        ContextType::StreamContext
     }
 
-    fn on_tick(&mut self) {
-        self.0.tick();
-    }
-
-    fn on_queue_ready(&mut self, queue: u32) {
-        self.0.queue_ready(queue);
-    }
-
-    fn get_type(&self) -> Option<ContextType> {
-        Some(ContextType::StreamContext)
-    }
-
-    fn create_stream_context(&self, id: u32) -> Option<Box<dyn StreamContext>> {
-        Some(Box::new(TcpDoor(self.0.open_tcp(id))))
+    fn tcp(plugin: &Plugin<E>, id: u32) -> Option<Box<dyn StreamContext>> {
+        Some(Box::new(TcpDoor(plugin.open_tcp(id))))
     }
 }
 
-struct TcpDoor<F>(TcpStream<F>);
+pub(super) struct TcpDoor<F>(pub(super) Rc<TcpStream<F>>);
 
 impl<F: TcpFilter> Context for TcpDoor<F> {
     fn on_done(&mut self) -> bool {
