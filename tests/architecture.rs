@@ -33,7 +33,7 @@ fn allowed(from: &Package, to: &str, kind: &str) -> bool {
         ("cli", "proxy-wasm-kit-host" | "proxy-wasm-kit-prune", _) => true,
         ("sdk", "proxy-wasm-kit-derive", "normal") => true,
         ("tests", to, _) => to != "proxy-wasm-kit-tests",
-        (folder, "proxy-wasm-kit", "normal") => folder.starts_with("extensions/"),
+        (folder, "proxy-wasm-kit" | "proxy-wasm-kit-mesh", "normal") => folder.starts_with("extensions/"),
         (folder, "proxy-wasm-kit-host", "dev") => folder.starts_with("extensions/"),
         _ => false,
     }
@@ -126,7 +126,7 @@ fn header(table: &str) -> &str {
 
 /// What runs inside the proxy.
 fn is_guest(member: &Package) -> bool {
-    member.is_extension() || member.folder() == "sdk"
+    member.is_extension() || ["sdk", "mesh"].contains(&member.folder().as_str())
 }
 
 #[test]
