@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use crate::failure::Failure;
 use crate::module;
 use document::Node;
-use proxy_wasm_kit_host::exchange::{Level, Setup};
+use proxy_wasm_kit_host::exchange::{Level, LogLine, Setup};
 use proxy_wasm_kit_host::wasm::{Host, Limits, Module};
 use schema::{Problem, Severity};
 
@@ -107,19 +107,31 @@ fn by_module(module: &Path, node: &Node, file: &Path) -> Result<(), Failure> {
     let configuration = node.to_json().to_string().into_bytes();
     let name = module.file_stem().unwrap_or_default().to_string_lossy().into_owned();
     match Host::start(&code, Setup { name, configuration, ..Setup::default() }) {
-        Ok(_) => Ok(()),
+        Ok(host) => match complaints(&host.log(), node) {
+            None => Ok(()),
+            Some(why) => {
+                let so = "the module would go on without what is wrong";
+                Err(Failure::Rejected(format!("{}:{why} ({so})", file.display())))
+            }
+        },
         Err(rejected) => {
-            let errors = rejected.log.iter().filter(|line| line.level >= Level::Error);
-            let said: Vec<String> = errors.map(|line| located(&line.message, node)).collect();
-            let why = if said.is_empty() { format!(" {rejected}") } else { said.join("; ") };
+            let why = complaints(&rejected.log, node).unwrap_or_else(|| format!(" {rejected}"));
             Err(Failure::Rejected(format!("{}:{why} (the module itself refuses it)", file.display())))
         }
     }
 }
 
+/// What the module logged as errors.
+fn complaints(log: &[LogLine], node: &Node) -> Option<String> {
+    let errors = log.iter().filter(|line| line.level >= Level::Error);
+    let said: Vec<String> = errors.map(|line| located(&line.message, node)).collect();
+    (!said.is_empty()).then(|| said.join("; "))
+}
+
 /// What the SDK logs, with the place in the file instead of that in the JSON that the module was given.
 fn located(line: &str, node: &Node) -> String {
-    let place = line.split_once("configuration rejected: ").and_then(|(_, said)| {
+    let marks = ["configuration rejected: ", "configuration error: "];
+    let place = marks.iter().find_map(|mark| line.split_once(mark)).and_then(|(_, said)| {
         let (path, rest) = said.split_once(" (line ").or_else(|| said.split_once("(line "))?;
         let (_, message) = rest.split_once("): ")?;
         let place = node.at(path)?.place;

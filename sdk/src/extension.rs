@@ -89,6 +89,34 @@ pub trait Extension: Sized + 'static {
     /// refuses the listener.
     fn configure(config: Self::Config, root: &Root) -> Result<Self, ConfigError>;
 
+    /// The configuration cannot be read, or [`configure`](Self::configure) refused it. By default that refuses it; what has to
+    /// go on all the same, as a drop-in replacement of an extension that never refused one, returns a plugin here, and
+    /// [complains](Root::complain).
+    ///
+    /// ```
+    /// # use proxy_wasm_kit::prelude::*;
+    /// # struct Metrics { enabled: bool }
+    /// # struct Filter;
+    /// # impl HttpFilter for Filter {}
+    /// # impl Extension for Metrics {
+    /// #     type Config = ();
+    /// #     type Filter = Filter;
+    /// #     fn configure(_: (), _: &Root) -> Result<Self, ConfigError> { Ok(Self { enabled: true }) }
+    /// #     fn filter(self: &Rc<Self>) -> Filter { Filter }
+    /// fn misconfigured(error: ConfigError, root: &Root) -> Result<Self, ConfigError> {
+    ///     root.complain(error);
+    ///     Ok(Self { enabled: false })
+    /// }
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// An error refuses the configuration after all.
+    fn misconfigured(error: ConfigError, _root: &Root) -> Result<Self, ConfigError> {
+        Err(error)
+    }
+
     /// Makes the filter of a new stream. Cheap: it usually clones the `Rc`.
     fn filter(self: &Rc<Self>) -> Self::Filter;
 }

@@ -29,11 +29,36 @@ use std::time::Duration;
 ///     Ok((root.counter("requests")?, root.gauge("rules")?))
 /// }
 /// ```
-pub struct Root(Rc<RootState>);
+pub struct Root {
+    state: Rc<RootState>,
+    /// The plugin's configuration, which errors get their places from.
+    text: Bytes,
+}
 
 impl Root {
-    pub(crate) fn new(state: Rc<RootState>) -> Self {
-        Self(state)
+    pub(crate) fn new(state: Rc<RootState>, text: Bytes) -> Self {
+        Self { state, text }
+    }
+
+    pub(crate) fn text(&self) -> &[u8] {
+        &self.text
+    }
+
+    /// Logs what is wrong in the configuration, with line and column, for an extension that goes on without that part.
+    /// `pwkit check-config` refuses a configuration that is complained of.
+    ///
+    /// ```
+    /// # use proxy_wasm_kit::prelude::*;
+    /// fn conditions(sources: &[String], root: &Root) -> Vec<Expression<bool>> {
+    ///     let compile = |(index, source): (usize, &String)| {
+    ///         let compiled = root.expression(source).map_err(|error| error.within(&format!("conditions[{index}]")));
+    ///         compiled.map_err(|error| root.complain(error)).ok()
+    ///     };
+    ///     sources.iter().enumerate().filter_map(compile).collect()
+    /// }
+    /// ```
+    pub fn complain(&self, error: ConfigError) {
+        log::error!("configuration error: {}", error.located_in(&self.text));
     }
 
     /// The plugin's name in the proxy's configuration; empty when it has none. The attribute `plugin_name`.
@@ -221,7 +246,7 @@ impl Root {
     /// }
     /// ```
     pub fn spawn(&self, work: impl Future<Output = Result<()>> + 'static) {
-        self.0.spawn(work);
+        self.state.spawn(work);
     }
 
     /// Does work at once and then again and again, `period` after it was done. An error is logged and ends nothing.

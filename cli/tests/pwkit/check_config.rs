@@ -80,6 +80,19 @@ fn what_no_schema_says_the_module_says() {
 }
 
 #[test]
+fn what_the_module_goes_on_without_is_refused_all_the_same() {
+    let workshop = Workshop::new("complaint");
+    let lenient = MODULE.replace("(i32.const 0))\n    (@custom", "(i32.const 1))\n    (@custom");
+    let complaining = lenient.replace("rejected: ", "error: ").replace("expected less", "expected nothing");
+    workshop.module("m.wasm", &complaining);
+    let config = format!("name: {}\nrules:\n- prefix: a\n- prefix: b\n", "x".repeat(300));
+    workshop.file("c.yaml", &config);
+    let end = workshop.run(&["check-config", "m.wasm", "c.yaml"]);
+    let said = "pwkit: c.yaml:4:11: error: rules[1].prefix: expected nothing (the module would go on without what is wrong)\n";
+    assert_eq!((end.code, end.stderr.as_str()), (Some(4), said));
+}
+
+#[test]
 fn what_is_neither_yaml_nor_json_is_told_with_its_place() {
     let workshop = Workshop::new("no-yaml");
     workshop.module("m.wasm", MODULE);

@@ -33,7 +33,7 @@ pub(crate) struct RootState {
 impl<E: Extension> Plugin<E> {
     /// Whether the configuration is accepted.
     pub(crate) fn configure(&mut self) -> bool {
-        self.configure_by(E::UNKNOWN_KEYS, E::configure)
+        self.configure_by(E::UNKNOWN_KEYS, E::configure, E::misconfigured)
     }
 
     /// The stream with this id begins.
@@ -50,17 +50,19 @@ impl<E> Plugin<E> {
         Self { extension: None, state: Rc::new(state) }
     }
 
-    /// Reads the configuration and hands it to `configure`. The tasks that this makes begin when it is accepted.
+    /// Reads the configuration and hands it to `configure`, or what is wrong with it to `misconfigured`. The tasks that
+    /// this makes begin when it is accepted.
     pub(super) fn configure_by<C: DeserializeOwned>(
         &mut self,
         unknown: UnknownKeys,
         configure: fn(C, &Root) -> Result<E, ConfigError>,
+        misconfigured: fn(ConfigError, &Root) -> Result<E, ConfigError>,
     ) -> bool {
         guard(false, || {
             context::begin(self.state.id, false);
             self.state.end();
             logger::start();
-            match self.read(unknown, configure) {
+            match self.read(unknown, configure, misconfigured) {
                 Ok(extension) => self.extension = Some(Rc::new(extension)),
                 Err(error) => {
                     self.state.end();
@@ -77,11 +79,13 @@ impl<E> Plugin<E> {
         &self,
         unknown: UnknownKeys,
         configure: fn(C, &Root) -> Result<E, ConfigError>,
+        misconfigured: fn(ConfigError, &Root) -> Result<E, ConfigError>,
     ) -> Result<E, ConfigError> {
-        let root = Root::new(self.state.clone());
         let text = abi::buffer(Buffer::PluginConfiguration, 0, config::LIMIT)?.unwrap_or_default();
-        let configured = config::read(&text, unknown).and_then(|config| configure(config, &root));
-        configured.map_err(|error| error.located_in(&text))
+        let root = Root::new(self.state.clone(), text);
+        let configured = config::read(root.text(), unknown).and_then(|config| configure(config, &root));
+        let located = |error: ConfigError| error.located_in(root.text());
+        configured.map_err(located).or_else(|error| misconfigured(error, &root)).map_err(located)
     }
 
     /// The host's timer has fired.

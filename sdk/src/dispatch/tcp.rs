@@ -22,7 +22,7 @@ pub struct TcpStream<F> {
 impl<E: TcpExtension> Plugin<E> {
     /// Whether the configuration is accepted.
     pub(crate) fn configure_tcp(&mut self) -> bool {
-        self.configure_by(E::UNKNOWN_KEYS, E::configure)
+        self.configure_by(E::UNKNOWN_KEYS, E::configure, |error, _| Err(error))
     }
 
     /// The connection with this id begins.
