@@ -5,6 +5,7 @@ mod check_config;
 mod failure;
 mod inspect;
 mod module;
+mod prune;
 mod run;
 mod stats_tags;
 mod subject;
@@ -35,6 +36,7 @@ enum Command {
     Bench(bench::Arguments),
     CheckConfig(check_config::Arguments),
     StatsTags(stats_tags::Arguments),
+    Prune(prune::Arguments),
 }
 
 fn main() -> ExitCode {
@@ -45,6 +47,7 @@ fn main() -> ExitCode {
         Command::Bench(arguments) => bench::run(&arguments),
         Command::CheckConfig(arguments) => check_config::run(&arguments),
         Command::StatsTags(arguments) => stats_tags::run(&arguments),
+        Command::Prune(arguments) => prune::run(&arguments),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

@@ -28,7 +28,8 @@ impl PruneError {
         Self(Problem::Invalid(error.to_string()))
     }
 
-    /// Whether the module was made without the SDK. There is nothing wrong with it, it can be used as it is.
+    /// Whether the module was made without the SDK, or is pruned already. There is nothing wrong with it, it can be used
+    /// as it is.
     pub fn is_foreign(&self) -> bool {
         matches!(self.0, Problem::NoDoor)
     }
@@ -54,7 +55,7 @@ impl fmt::Display for PruneError {
             }
             Problem::NoDoor => write!(
                 formatter,
-                "it has no section {}, so it was not made by `entry!` of proxy-wasm-kit; use the module as it is",
+                "it has no section {}, so it is pruned already or was not made by `entry!` of proxy-wasm-kit; use the module as it is",
                 crate::door::SECTION
             ),
             Problem::Unknown(line) => write!(

@@ -46,6 +46,9 @@ pub struct Pruned {
     pub module: Vec<u8>,
     /// The callbacks that are left, in order, with the names of the ABI.
     pub callbacks: BTreeSet<String>,
+    /// Whether the linker had been asked, by `-Clink-arg=--emit-relocs`, who refers to whom. If not, all functions in
+    /// tables had to stay, and what they need.
+    pub is_linked: bool,
 }
 
 /// Prunes a module.
@@ -59,5 +62,5 @@ pub fn prune(wasm: &[u8], options: Options) -> Result<Pruned, PruneError> {
     let module = emit::emit(wasm, &image, &plan, options)?;
     wasmparser::Validator::new().validate_all(&module).map_err(PruneError::invalid)?;
     let names = plan.exports.keys().filter(|name| name.starts_with("proxy_on_"));
-    Ok(Pruned { callbacks: names.cloned().collect(), module })
+    Ok(Pruned { callbacks: names.cloned().collect(), is_linked: image.links.are_known(), module })
 }

@@ -11,6 +11,7 @@ mod http2;
 mod inspect;
 mod program;
 mod proxy;
+mod prune;
 mod run;
 mod run_http2;
 mod run_process;
