@@ -3,7 +3,7 @@
 use super::Place;
 use serde_json::Value;
 use serde_json::value::RawValue;
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 
 /// One step of a path.
 enum Step<'a> {
@@ -26,7 +26,7 @@ pub(super) fn value_at(text: &[u8], path: &str) -> Option<Place> {
     for step in steps(path) {
         value = match step {
             Step::Key(key) => {
-                *serde_json::from_str::<HashMap<String, &RawValue>>(value.get()).ok()?.get(key)?
+                *serde_json::from_str::<BTreeMap<String, &RawValue>>(value.get()).ok()?.get(key)?
             }
             Step::Index(index) => *serde_json::from_str::<Vec<&RawValue>>(value.get()).ok()?.get(index)?,
         };
