@@ -20,7 +20,7 @@ fn build() -> PathBuf {
     // Its own folder: the one of the workspace is locked while tests are built.
     let target = Path::new(env!("CARGO_TARGET_TMPDIR")).join("sdk_examples");
     let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    cargo.args(["build", "--package=proxy-wasm-kit", "--examples", "--release", "--quiet"]);
+    cargo.args(["build", "--package=proxy-wasm-kit", "--examples", "--all-features", "--release", "--quiet"]);
     cargo.arg("--target=wasm32-wasip1").arg("--target-dir").arg(&target).current_dir(root());
     // Pruning asks the linker who refers to whom.
     cargo.env("CARGO_ENCODED_RUSTFLAGS", "-Clink-arg=--emit-relocs");

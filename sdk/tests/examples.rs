@@ -22,6 +22,9 @@ mod collect;
 mod filter_state;
 #[path = "../examples/grpc.rs"]
 mod grpc;
+#[cfg(feature = "prost")]
+#[path = "../examples/grpc_messages.rs"]
+mod grpc_messages;
 #[path = "../examples/handshake.rs"]
 mod handshake;
 #[path = "../examples/labelled_metrics.rs"]
@@ -36,6 +39,9 @@ mod refresh;
 mod rewrite;
 #[path = "../examples/shared_counter.rs"]
 mod shared_counter;
+#[cfg(feature = "signatures")]
+#[path = "../examples/signatures.rs"]
+mod signatures;
 #[path = "../examples/signed_body.rs"]
 mod signed_body;
 #[path = "../examples/work_queue.rs"]
@@ -50,6 +56,8 @@ const EXAMPLES: &[(&str, fn())] = &[
     ("collect", collect::initialize),
     ("filter_state", filter_state::initialize),
     ("grpc", grpc::initialize),
+    #[cfg(feature = "prost")]
+    ("grpc_messages", grpc_messages::initialize),
     ("handshake", handshake::initialize),
     ("labelled_metrics", labelled_metrics::initialize),
     ("late_data", late_data::initialize),
@@ -57,6 +65,8 @@ const EXAMPLES: &[(&str, fn())] = &[
     ("refresh", refresh::initialize),
     ("rewrite", rewrite::initialize),
     ("shared_counter", shared_counter::initialize),
+    #[cfg(feature = "signatures")]
+    ("signatures", signatures::initialize),
     ("signed_body", signed_body::initialize),
     ("work_queue", work_queue::initialize),
 ];

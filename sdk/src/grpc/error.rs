@@ -3,6 +3,7 @@
 use crate::bytes::Bytes;
 use crate::error::HostError;
 use crate::headers::Snapshot;
+use crate::protobuf::{Field, fields};
 use base64::Engine;
 use std::fmt;
 
@@ -101,6 +102,38 @@ impl GrpcError {
         &self.details
     }
 
+    /// One of the details in the `google.rpc.Status`, by the full name of its type: the message as bytes. `None` when the
+    /// server did not send such a one. With the feature `prost`, `detail_message` decodes it.
+    ///
+    /// ```
+    /// # use proxy_wasm_kit::GrpcError;
+    /// fn has_a_reason(error: &GrpcError) -> bool {
+    ///     error.detail("google.rpc.ErrorInfo").is_some()
+    /// }
+    /// ```
+    pub fn detail(&self, type_name: &str) -> Option<&[u8]> {
+        const DETAILS: u64 = 3;
+        let details = fields(&self.details).filter_map(|field| match field {
+            (DETAILS, Field::Bytes(any)) => Some(any),
+            _ => None,
+        });
+        details.filter_map(any).find(|(name, _)| *name == type_name.as_bytes()).map(|(_, message)| message)
+    }
+
+    /// As [`detail`](Self::detail), decoded; `None` also when it is malformed. Needs the feature `prost`.
+    ///
+    /// ```
+    /// # use proxy_wasm_kit::GrpcError;
+    /// # type ErrorInfo = String;
+    /// fn reason(error: &GrpcError) -> Option<ErrorInfo> {
+    ///     error.detail_message("google.rpc.ErrorInfo")
+    /// }
+    /// ```
+    #[cfg(feature = "prost")]
+    pub fn detail_message<M: prost::Message + Default>(&self, type_name: &str) -> Option<M> {
+        M::decode(self.detail(type_name)?).ok()
+    }
+
     /// Whether the call was not begun: the proxy does not know the cluster, or nothing could wait for it.
     ///
     /// ```
@@ -125,6 +158,19 @@ impl GrpcError {
         self.code == DEADLINE_EXCEEDED
             || (self.code == UNAVAILABLE && self.message == "upstream request timeout")
     }
+}
+
+/// Name and bytes of a `google.protobuf.Any`. Its name stands behind the last slash of an address.
+fn any(wire: &[u8]) -> Option<(&[u8], &[u8])> {
+    let (mut name, mut message) = (None, &[][..]);
+    for field in fields(wire) {
+        match field {
+            (1, Field::Bytes(address)) => name = address.rsplit(|byte| *byte == b'/').next(),
+            (2, Field::Bytes(bytes)) => message = bytes,
+            _ => {}
+        }
+    }
+    Some((name?, message))
 }
 
 impl fmt::Display for GrpcError {

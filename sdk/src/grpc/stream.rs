@@ -81,6 +81,23 @@ impl GrpcStream {
         sent.map_err(GrpcError::refused)
     }
 
+    /// Sends a prost message. Needs the feature `prost`.
+    ///
+    /// ```
+    /// # use proxy_wasm_kit::prelude::*;
+    /// fn subscribe(stream: &mut GrpcStream, topic: String) -> Result<(), GrpcError> {
+    ///     stream.send_message(&topic) // a google.protobuf.StringValue
+    /// }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// The stream is over.
+    #[cfg(feature = "prost")]
+    pub fn send_message(&mut self, message: &impl prost::Message) -> Result<(), GrpcError> {
+        self.send(message.encode_to_vec())
+    }
+
     /// Says that nothing more comes from here; what the server sends can still be received.
     ///
     /// ```
@@ -125,6 +142,24 @@ impl GrpcStream {
             Poll::Pending
         })
         .await
+    }
+
+    /// Waits for the next prost message, as [`next`](Self::next). Needs the feature `prost`.
+    ///
+    /// ```
+    /// # use proxy_wasm_kit::prelude::*;
+    /// async fn first(mut stream: GrpcStream) -> Result<Option<String>, GrpcError> {
+    ///     stream.next_message().await // a google.protobuf.StringValue
+    /// }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As `next`; a message that is no `M` is an error with code 13.
+    #[cfg(feature = "prost")]
+    pub async fn next_message<M: prost::Message + Default>(&mut self) -> Result<Option<M>, GrpcError> {
+        let message = self.next().await?;
+        message.map(|bytes| M::decode(&*bytes).map_err(|error| GrpcError::malformed(&error))).transpose()
     }
 
     /// The initial metadata, once it is there: with the first message at the latest.
