@@ -12,6 +12,7 @@ mod extensions;
 mod format;
 mod harness;
 mod load;
+mod meanwhile;
 mod native;
 mod plugins;
 mod report;
@@ -74,6 +75,8 @@ struct Step {
     worker: Option<usize>,
     /// Time that passes before it.
     wait: Duration,
+    /// It is sent while the one before it is under way.
+    meanwhile: bool,
     errand: Errand,
     expect: Expectation<Expect>,
 }

@@ -253,6 +253,18 @@ fn send(address: SocketAddr, errand: &Errand) -> Result<Option<Message>, Error> 
     }
 }
 
+fn send_all(address: SocketAddr, errands: &[&Errand]) -> Result<Vec<Option<Message>>, Error> {
+    if let [only] = errands {
+        return Ok(vec![send(address, only)?]);
+    }
+    std::thread::scope(|scope| {
+        let clients: Vec<_> =
+            errands.iter().map(|errand| scope.spawn(move || send(address, errand))).collect();
+        let gone = |_| Err(Error("a client has panicked".into()));
+        clients.into_iter().map(|client| client.join().unwrap_or_else(gone)).collect()
+    })
+}
+
 fn is_late(error: &std::io::Error) -> bool {
     matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut)
 }
@@ -283,10 +295,12 @@ fn wait<T>(what: impl fmt::Display, mut ask: impl FnMut() -> Result<Option<T>, E
 }
 
 impl Plugin<'_> {
-    /// Sends a request on a new connection.
-    pub fn exchange(&mut self, errand: &Errand) -> Result<Exchange, Error> {
+    /// Sends requests at the same time, each on a new connection; the upstream is that of the first. What was logged and
+    /// called is that of all of them, in each exchange; of several, Envoy does not tell whose details and upstream are whose.
+    pub fn exchange(&mut self, errands: &[&Errand]) -> Result<Vec<Exchange>, Error> {
+        let Some(first) = errands.first() else { return Ok(Vec::new()) };
         let envoy = &mut *self.envoy;
-        let host = match errand.upstream.fault {
+        let host = match first.upstream.fault {
             Some(Fault::NoHost) => None,
             Some(Fault::Refuse) => Some(envoy.closed.address()),
             _ => envoy.upstream.addresses[bootstrap::CLUSTER],
@@ -294,11 +308,12 @@ impl Plugin<'_> {
         envoy.place(bootstrap::CLUSTER, host)?;
         let log_start = envoy.process.log().end()?;
         let access_start = envoy.process.access().end()?;
-        envoy.upstream.replace(bootstrap::CLUSTER, vec![errand.upstream.clone()]);
-        let client = send(self.address, errand)?;
-        let record = wait("the access log", || {
+        envoy.upstream.replace(bootstrap::CLUSTER, vec![first.upstream.clone()]);
+        let clients = send_all(self.address, errands)?;
+        let records = wait("the access log", || {
             envoy.process.check_alive()?;
-            envoy.process.access().of_vm(access_start, &self.vm_id)
+            let records = envoy.process.access().all_of_vm(access_start, &self.vm_id)?;
+            Ok((records.len() >= errands.len()).then_some(records))
         })?;
         envoy.settle()?;
         if !self.clusters.addresses.is_empty() {
@@ -306,15 +321,19 @@ impl Plugin<'_> {
             std::thread::sleep(ON_THE_WAY);
             envoy.settle()?;
         }
-        Ok(Exchange {
+        let log = envoy.process.log().of_vm_from(log_start, &self.vm_id)?;
+        let mut callouts = Some(self.clusters.take_reached(PATIENCE));
+        let mut reached = envoy.upstream.take_reached(PATIENCE);
+        let exchange = |(client, record): (_, access::Record)| Exchange {
             client,
-            callouts: self.clusters.take_reached(PATIENCE),
-            upstream: envoy.upstream.take_reached(PATIENCE).pop().map(|(_, request)| request),
+            callouts: callouts.take().unwrap_or_default(),
+            upstream: reached.pop().map(|(_, request)| request),
             details: record.details,
             filter_state: record.filter_state,
-            log: envoy.process.log().of_vm_from(log_start, &self.vm_id)?,
+            log: log.clone(),
             ..Exchange::default()
-        })
+        };
+        Ok(clients.into_iter().zip(records).map(exchange).collect())
     }
 
     /// What the plugin has sent to other clusters while no request was there to show it, by cluster and in order.

@@ -122,6 +122,11 @@ impl<G: Guest + 'static> Host<G> {
         self.ask(move |worker| worker.run(errand))
     }
 
+    /// Several requests at the same time. What was logged and called is that of all of them, in each exchange.
+    pub fn run_all(&self, errands: Vec<Errand>) -> Vec<Exchange> {
+        self.ask(move |worker| worker.run_all(errands))
+    }
+
     /// Runs one TCP connection through the plugin as a network filter.
     pub fn connect(&self, connection: Connection) -> Connected {
         self.ask(move |worker| worker.connect(connection))

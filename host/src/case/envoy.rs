@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use super::extensions::Modules;
 use super::harness::{self, Test};
-use super::{Case, Host, Measured, Seen};
+use super::{Case, Host, Measured, Seen, meanwhile};
 use crate::envoy::{Envoy, Error, Filter, Metric, Node, Plugin, Start};
 
 /// The `main` of the test that runs the cases of all extensions in the Envoy `binary`.
@@ -80,12 +80,12 @@ fn run(envoy: &mut Envoy, module: &Path, case: &Case) -> Result<Seen, Error> {
 
 fn serve(plugin: &mut Plugin<'_>, case: &Case) -> Result<Seen, Error> {
     let (mut exchanges, mut reached) = (Vec::new(), Vec::new());
-    for (wait, errand) in case.errands() {
-        std::thread::sleep(wait);
+    for group in meanwhile::groups(&case.steps) {
+        std::thread::sleep(group[0].wait);
         reached.extend(plugin.take_reached());
-        let exchange = plugin.exchange(errand)?;
-        reached.extend(exchange.callouts.iter().cloned());
-        exchanges.push(exchange);
+        let seen = plugin.exchange(&group.iter().map(|step| &step.errand).collect::<Vec<_>>())?;
+        reached.extend(seen.iter().flat_map(|exchange| exchange.callouts.iter().cloned()));
+        exchanges.extend(seen);
     }
     std::thread::sleep(case.last_wait());
     reached.extend(plugin.take_reached());

@@ -136,6 +136,9 @@ pub(super) struct CaseEntry {
 pub(super) struct RequestEntry {
     /// Time that passes before the request is sent.
     pub(super) wait: Option<Span>,
+    /// It is sent while the request before it is under way; false by default.
+    #[serde(default)]
+    pub(super) meanwhile: bool,
     /// The request.
     pub(super) send: Request,
     /// The worker that gets it, counted from 0; by default they take turns. A real Envoy chooses by itself.

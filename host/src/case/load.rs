@@ -15,7 +15,7 @@ use super::format::{
     Node, Reached, Request, RequestEntry, Upstream,
 };
 use super::text::Text;
-use super::{Case, Expectation, Placed, Step, plugins, routing};
+use super::{Case, Expectation, Placed, Step, meanwhile, plugins, routing};
 use crate::engine::Errand;
 use crate::exchange::{self, Clock, Headers, Message, Random, Setup};
 
@@ -196,6 +196,7 @@ fn whole_case(case: &Case) -> Result<(), Fault> {
     )?;
     clusters_exist(case).map_err(|(line, text)| (line, about(&text)))?;
     routing::fits(case).map_err(|(line, text)| (line, about(&text)))?;
+    meanwhile::fits(case).map_err(|(line, text)| (line, about(&text)))?;
     whole_proxy(case).map_err(|(line, text)| (line, about(text)))?;
     let any = of_all.is_some()
         || case.steps.iter().any(|step| step.expect.everywhere.is_some())
@@ -293,7 +294,7 @@ fn step(
         expect_can_fail(expect, level)
     })?;
     let worker = request.worker.map(usize::from);
-    Ok(Step { line, worker, wait, errand, expect })
+    Ok(Step { line, worker, wait, meanwhile: request.meanwhile, errand, expect })
 }
 
 pub(super) fn expectation<T: Clone>(

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use super::harness::{self, Test};
-use super::{Case, Host, Measured, Seen};
+use super::{Case, Host, Measured, Seen, meanwhile};
 use crate::engine::{Guest, Metric};
 use crate::{native, vm_thread};
 
@@ -71,15 +71,15 @@ pub(super) fn seen<G: Guest + 'static>(
         Err(rejected) => return Seen { rejected: true, log: rejected.log, ..Seen::default() },
     };
     let (mut exchanges, mut reached) = (Vec::new(), Vec::new());
-    for step in &case.steps {
-        host.pass(step.wait);
+    for group in meanwhile::groups(&case.steps) {
+        host.pass(group[0].wait);
         reached.extend(host.take_reached());
-        if let Some(worker) = step.worker {
+        if let Some(worker) = group[0].worker {
             host.turn_to(worker);
         }
-        let exchange = host.run(step.errand.clone());
-        reached.extend(exchange.callouts.iter().cloned());
-        exchanges.push(exchange);
+        let seen = host.run_all(group.iter().map(|step| step.errand.clone()).collect());
+        reached.extend(seen.iter().flat_map(|exchange| exchange.callouts.iter().cloned()));
+        exchanges.extend(seen);
     }
     host.pass(case.last_wait());
     reached.extend(host.take_reached());

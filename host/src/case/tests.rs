@@ -307,6 +307,22 @@ fn a_slip_is_named_with_line_path_and_remedy() {
             "say why this host is right",
         ),
         ("node: {metadata: 5}\nexpect: {log: [x]}", "cases[0].node.metadata"),
+        (
+            "requests: [{meanwhile: true, send: {}, expect: {status: 200}}]",
+            "meanwhile: there is no request before it",
+        ),
+        (
+            "requests:\n  - {send: {}, expect: {status: 200}}\n  - {meanwhile: true, wait: 5ms, send: {}}",
+            "x.yaml:6: case \"it\": wait: the first of the requests that are under way together",
+        ),
+        (
+            "requests:\n  - {send: {}}\n  - {meanwhile: true, send: {}, upstream: {status: 404}, expect: {status: 404}}",
+            "x.yaml:6: case \"it\": upstream: the first of",
+        ),
+        (
+            "requests:\n  - {send: {}, expect: {details: x}}\n  - {meanwhile: true, send: {}}",
+            "x.yaml:5: case \"it\": details: of requests that are under way together",
+        ),
     ];
     for (text, part) in rows {
         let error = try_case(text).unwrap_err();

@@ -27,6 +27,20 @@ pub struct Errand {
     pub patience: Option<Duration>,
 }
 
+/// A request that is under way.
+struct UnderWay {
+    id: u32,
+    /// When its client goes away.
+    limit: Duration,
+    /// The upstream's answer, until it is due.
+    upstream: Option<Answer>,
+}
+
+/// The client that will be the first to go away.
+fn impatient(under_way: &[UnderWay]) -> Option<usize> {
+    (0..under_way.len()).min_by_key(|index| under_way[*index].limit)
+}
+
 impl<G: Guest> Worker<G> {
     /// Runs one request to its end. The upstream answers `upstream` if the whole request reaches it; a client whose
     /// request is held back for ever goes away.
@@ -36,24 +50,41 @@ impl<G: Guest> Worker<G> {
 
     /// The same, with all that can go wrong around it.
     pub fn run(&mut self, errand: Errand) -> Exchange {
+        self.run_all(vec![errand]).pop().unwrap_or_default()
+    }
+
+    /// Several requests, which are under way at the same time. Each exchange holds the log and the calls of all.
+    pub fn run_all(&mut self, errands: Vec<Errand>) -> Vec<Exchange> {
         let first_line = self.prepare();
+        let mut under_way: Vec<UnderWay> = errands.into_iter().map(|errand| self.send_off(errand)).collect();
+        let ids: Vec<u32> = under_way.iter().map(|one| one.id).collect();
+        while let Some(impatient) = impatient(&under_way) {
+            under_way.iter_mut().for_each(|one| self.ask_upstream(one));
+            let over = |one: &UnderWay| self.with(one.id, |stream| stream.over()) == Some(true);
+            let ended = under_way.iter().position(over);
+            // Where nothing happens any more, the client goes away.
+            if ended.is_some() || !self.happen(under_way[impatient].limit) {
+                let one = under_way.remove(ended.unwrap_or(impatient));
+                self.close(one.id);
+            }
+        }
+        self.settle();
+        ids.into_iter().map(|id| self.report(id, first_line)).collect()
+    }
+
+    fn send_off(&mut self, errand: Errand) -> UnderWay {
         let id = self.open();
         let limit = self.passed().saturating_add(errand.patience.unwrap_or(PATIENCE));
         self.with(id, |stream| stream.no_host = errand.upstream.fault == Some(Fault::NoHost));
         self.send(id, Side::Request, errand.request);
-        let mut upstream = Some(errand.upstream);
-        loop {
-            if let Some(answer) = upstream.take_if(|answer| self.upstream_is_due(id, answer)) {
-                let mut vm = self.vm.borrow_mut();
-                vm.agenda.enter(answer.delay, Event::Answer(id, Box::new(answer)));
-            }
-            if self.with(id, |stream| stream.over()) == Some(true) || !self.happen(limit) {
-                break;
-            }
+        UnderWay { id, limit, upstream: Some(errand.upstream) }
+    }
+
+    fn ask_upstream(&mut self, one: &mut UnderWay) {
+        if let Some(answer) = one.upstream.take_if(|answer| self.upstream_is_due(one.id, answer)) {
+            let mut vm = self.vm.borrow_mut();
+            vm.agenda.enter(answer.delay, Event::Answer(one.id, Box::new(answer)));
         }
-        self.close(id);
-        self.settle();
-        self.report(id, first_line)
     }
 
     /// Lets time pass, with all that happens meanwhile.

@@ -30,10 +30,15 @@ impl AccessLog {
 
     /// The first line after `start` that is about the VM.
     pub(super) fn of_vm(&self, start: u64, vm_id: &str) -> Result<Option<Record>, Error> {
+        Ok(self.all_of_vm(start, vm_id)?.into_iter().next())
+    }
+
+    /// All lines after `start` that are about the VM.
+    pub(super) fn all_of_vm(&self, start: u64, vm_id: &str) -> Result<Vec<Record>, Error> {
         let text = read_from(&self.0, start)?;
         let lines = text.split_inclusive('\n').filter(|line| line.ends_with('\n'));
-        let mut records = lines.filter_map(|line| serde_json::from_str::<Value>(line).ok());
-        Ok(records.find(|record| record["vm_id"] == vm_id).map(|record| Record::of(&record)))
+        let records = lines.filter_map(|line| serde_json::from_str::<Value>(line).ok());
+        Ok(records.filter(|record| record["vm_id"] == vm_id).map(|record| Record::of(&record)).collect())
     }
 }
 
