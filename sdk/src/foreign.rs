@@ -16,6 +16,8 @@ mod expression;
 mod filter_state;
 #[cfg(feature = "signatures")]
 mod keys;
+#[cfg(feature = "signatures")]
+pub mod sandbox;
 mod signature;
 
 pub use expression::{CelType, Expression};

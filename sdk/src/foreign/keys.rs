@@ -4,22 +4,55 @@ use super::signature::{Hash, PrivateKey, PublicKey, Verdict};
 use crate::bytes::Bytes;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use ed25519_dalek::{Signature, VerifyingKey};
 use p256::ecdsa::signature::hazmat::{PrehashSigner, PrehashVerifier};
 use p256::pkcs8::{DecodePrivateKey, DecodePublicKey};
-use rsa::{Pkcs1v15Sign, RsaPrivateKey, RsaPublicKey};
+use rsa::{Pkcs1v15Sign, Pss, RsaPrivateKey, RsaPublicKey};
 use sha1::Sha1;
 use sha2::digest::Digest;
 use sha2::{Sha224, Sha256, Sha384, Sha512};
 
 pub(super) fn verify(hash: Hash, key: PublicKey<'_>, text: &[u8], signature: &[u8]) -> Verdict {
-    let verifier = match key {
-        PublicKey::Der(der) => verifier(der),
-        PublicKey::Pem(pem) => block(pem, "PUBLIC KEY").and_then(|der| verifier(&der)),
+    let verifier = read(key, verifier);
+    let known = "not a public key of RSA, P-256, P-384 or P-521 that can be read";
+    verdict(verifier.map(|key| key.accepts(&Hashed::new(hash, text), signature)), known)
+}
+
+pub(super) fn verify_pss(hash: Hash, key: PublicKey<'_>, text: &[u8], signature: &[u8]) -> Verdict {
+    let key = read(key, |der| RsaPublicKey::from_public_key_der(der).ok());
+    let digest = Hashed::new(hash, text).digest;
+    let accepts = |key: RsaPublicKey| match hash {
+        Hash::Sha1 => key.verify(Pss::<Sha1>::new(), &digest, signature),
+        Hash::Sha224 => key.verify(Pss::<Sha224>::new(), &digest, signature),
+        Hash::Sha256 => key.verify(Pss::<Sha256>::new(), &digest, signature),
+        Hash::Sha384 => key.verify(Pss::<Sha384>::new(), &digest, signature),
+        Hash::Sha512 => key.verify(Pss::<Sha512>::new(), &digest, signature),
     };
-    match verifier.map(|key| key.accepts(&Hashed::new(hash, text), signature)) {
+    verdict(key.map(|key| accepts(key).is_ok()), "not a public key of RSA that can be read")
+}
+
+pub(super) fn verify_ed25519(key: &[u8], text: &[u8], signature: &[u8]) -> Verdict {
+    let key = key.try_into().ok().and_then(|key| VerifyingKey::from_bytes(key).ok());
+    let accepts = |key: VerifyingKey| {
+        Signature::from_slice(signature).is_ok_and(|signature| key.verify_strict(text, &signature).is_ok())
+    };
+    verdict(key.map(accepts), "not a public key of Ed25519")
+}
+
+/// A key from one of its two forms.
+fn read<K>(key: PublicKey<'_>, read: impl Fn(&[u8]) -> Option<K>) -> Option<K> {
+    match key {
+        PublicKey::Der(der) => read(der),
+        PublicKey::Pem(pem) => block(pem, "PUBLIC KEY").and_then(|der| read(&der)),
+    }
+}
+
+/// What an answer means; there is none if there is no key.
+fn verdict(answer: Option<bool>, no_key: &str) -> Verdict {
+    match answer {
         Some(true) => Verdict::Valid,
         Some(false) => Verdict::Invalid("the signature is not that of the text".into()),
-        None => Verdict::Invalid("not a public key of RSA, P-256, P-384 or P-521 that can be read".into()),
+        None => Verdict::Invalid(no_key.into()),
     }
 }
 

@@ -1,0 +1,309 @@
+//! The configuration as an operator writes it: names, defaults and types, nothing decided yet. Names are those of Envoy's
+//! `JwtAuthentication` wherever it has one.
+
+mod scalar;
+
+pub use scalar::Span;
+
+use proxy_wasm_kit::{Config, Schema};
+use scalar::{flag, present, present_number, whole_number};
+use serde::Deserialize;
+use std::collections::BTreeMap;
+
+/// The plugin configuration.
+#[derive(Debug, Default, Deserialize, Config)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// Who issues tokens, by a name for each.
+    #[serde(default)]
+    pub providers: BTreeMap<String, Provider>,
+    /// What is required of which requests: the first that matches.
+    #[serde(default)]
+    pub rules: Vec<Rule>,
+    /// What is required of requests that no rule matches. Without it, nothing is.
+    #[serde(default, deserialize_with = "present")]
+    pub requires: Option<Requirement>,
+    /// Requirements by name, for `requirement_name` of a rule.
+    #[serde(default)]
+    pub requirement_map: BTreeMap<String, Requirement>,
+    /// Whether preflight requests of CORS, which cannot carry a token, pass.
+    #[serde(default, deserialize_with = "flag")]
+    #[schema(json = r#""enum":[true,false,"true","false"]"#)]
+    pub bypass_cors_preflight: bool,
+    /// Whether a denial tells the client nothing but its status.
+    #[serde(default, deserialize_with = "flag")]
+    #[schema(json = r#""enum":[true,false,"true","false"]"#)]
+    pub strip_failure_response: bool,
+    /// Whether to count requests. Off by default, because each count is a host call.
+    #[serde(default, deserialize_with = "flag")]
+    #[schema(json = r#""enum":[true,false,"true","false"]"#)]
+    pub metrics: bool,
+}
+
+/// An issuer of tokens: where its tokens are, how they are verified, and what becomes of them.
+#[derive(Debug, Default, Deserialize, Schema)]
+#[serde(deny_unknown_fields)]
+pub struct Provider {
+    /// What `iss` has to be; empty for any.
+    #[serde(default)]
+    pub issuer: String,
+    /// One of these has to be in `aud`; none for any.
+    #[serde(default)]
+    pub audiences: Vec<String>,
+    /// What `sub` has to be.
+    #[serde(default, deserialize_with = "present")]
+    pub subjects: Option<StringMatch>,
+    /// The algorithms that are accepted. By default all with a public key: RS, PS, ES and EdDSA.
+    #[serde(default, deserialize_with = "present")]
+    pub algorithms: Option<Vec<String>>,
+    /// Accepts RSA keys of less than 2048 bits, and secrets shorter than the hash.
+    #[serde(default, deserialize_with = "flag")]
+    #[schema(json = r#""enum":[true,false,"true","false"]"#)]
+    pub allow_weak_keys: bool,
+    /// Refuses tokens without `exp`.
+    #[serde(default, deserialize_with = "flag")]
+    #[schema(json = r#""enum":[true,false,"true","false"]"#)]
+    pub require_expiration: bool,
+    /// How far in the future `exp` may be, at most.
+    #[serde(default, deserialize_with = "present")]
+    #[schema(json = r#""type":["string","number","object"]"#)]
+    pub max_lifetime: Option<Span>,
+    /// By how much clocks may differ; 60 by default.
+    #[serde(default = "a_minute", deserialize_with = "whole_number")]
+    #[schema(json = r#""type":["number","string"],"minimum":0,"maximum":4294967295"#)]
+    pub clock_skew_seconds: u32,
+    /// The keys themselves.
+    #[serde(default, deserialize_with = "present")]
+    pub local_jwks: Option<LocalJwks>,
+    /// Headers in which tokens are.
+    #[serde(default)]
+    pub from_headers: Vec<FromHeader>,
+    /// Query parameters in which tokens are.
+    #[serde(default)]
+    pub from_params: Vec<String>,
+    /// Cookies in which tokens are.
+    #[serde(default)]
+    pub from_cookies: Vec<String>,
+    /// Whether a verified token goes on to the upstream.
+    #[serde(default, deserialize_with = "flag")]
+    #[schema(json = r#""enum":[true,false,"true","false"]"#)]
+    pub forward: bool,
+    /// A request header for the payload, in base64url.
+    #[serde(default, deserialize_with = "present")]
+    pub forward_payload_header: Option<String>,
+    /// Whether that has padding.
+    #[serde(default, deserialize_with = "flag")]
+    #[schema(json = r#""enum":[true,false,"true","false"]"#)]
+    pub pad_forward_payload_header: bool,
+    /// Request headers for claims.
+    #[serde(default)]
+    pub claim_to_headers: Vec<ClaimToHeader>,
+    /// How many verified tokens are remembered.
+    #[serde(default)]
+    pub jwt_cache_config: CacheConfig,
+}
+
+/// One of several ways to give keys.
+#[derive(Debug, Deserialize, Schema)]
+#[serde(deny_unknown_fields)]
+pub struct LocalJwks {
+    /// A JWKS, as a text.
+    #[serde(default, deserialize_with = "present")]
+    pub inline_string: Option<String>,
+    /// The keys of a JWKS, as JSON.
+    #[serde(default, deserialize_with = "present")]
+    pub keys: Option<serde_json::Value>,
+    /// Public keys in PEM, `BEGIN PUBLIC KEY`.
+    #[serde(default, deserialize_with = "present")]
+    pub pem: Option<String>,
+}
+
+/// A header in which a token is.
+#[derive(Debug, Deserialize, Schema)]
+#[serde(deny_unknown_fields)]
+pub struct FromHeader {
+    /// Its name.
+    pub name: String,
+    /// What stands before the token.
+    #[serde(default)]
+    pub value_prefix: String,
+}
+
+/// A claim that becomes a header.
+#[derive(Debug, Deserialize, Schema)]
+#[serde(deny_unknown_fields)]
+pub struct ClaimToHeader {
+    /// The header.
+    pub header_name: String,
+    /// The claim, `a.b` for one in another.
+    #[serde(default, deserialize_with = "present")]
+    pub claim_name: Option<String>,
+    /// The claim by the names on the way to it, where one holds a dot.
+    #[serde(default, deserialize_with = "present")]
+    pub claim_path: Option<Vec<String>>,
+}
+
+/// How many verified tokens each worker remembers.
+#[derive(Debug, Default, Deserialize, Schema)]
+#[serde(deny_unknown_fields)]
+pub struct CacheConfig {
+    /// At most so many; 0 for none. 500 by default.
+    #[serde(default, deserialize_with = "present_number")]
+    #[schema(json = r#""type":["number","string"],"minimum":0,"maximum":4294967295"#)]
+    pub jwt_cache_size: Option<u32>,
+    /// None that is longer, in bytes. 4096 by default.
+    #[serde(default, deserialize_with = "present_number")]
+    #[schema(json = r#""type":["number","string"],"minimum":0,"maximum":4294967295"#)]
+    pub jwt_max_token_size: Option<u32>,
+}
+
+/// What is required of requests that match.
+#[derive(Debug, Deserialize, Schema)]
+#[serde(deny_unknown_fields)]
+pub struct Rule {
+    /// Which requests.
+    #[serde(rename = "match")]
+    pub matching: Match,
+    /// What of them; nothing, if neither this nor `requirement_name` is there.
+    #[serde(default, deserialize_with = "present")]
+    pub requires: Option<Requirement>,
+    /// The same, by its name in `requirement_map`.
+    #[serde(default, deserialize_with = "present")]
+    pub requirement_name: Option<String>,
+}
+
+/// Which requests, as in a route of Envoy.
+#[derive(Debug, Deserialize, Schema)]
+#[serde(deny_unknown_fields)]
+pub struct Match {
+    /// Paths that begin with this.
+    #[serde(default, deserialize_with = "present")]
+    pub prefix: Option<String>,
+    /// This path.
+    #[serde(default, deserialize_with = "present")]
+    pub path: Option<String>,
+    /// This path, and what is below it.
+    #[serde(default, deserialize_with = "present")]
+    pub path_separated_prefix: Option<String>,
+    /// Paths that this regular expression matches as a whole.
+    #[serde(default, deserialize_with = "present")]
+    pub safe_regex: Option<Regex>,
+    /// Whether upper and lower case differ; they do by default.
+    #[serde(default, deserialize_with = "present_flag")]
+    #[schema(json = r#""enum":[true,false,"true","false"]"#)]
+    pub case_sensitive: Option<bool>,
+    /// Headers, all of which have to be as said.
+    #[serde(default)]
+    pub headers: Vec<HeaderMatch>,
+}
+
+/// What a header has to be.
+#[derive(Debug, Deserialize, Schema)]
+#[serde(deny_unknown_fields)]
+pub struct HeaderMatch {
+    /// Its name, for example `:method`.
+    pub name: String,
+    /// What its value has to be.
+    #[serde(default, deserialize_with = "present")]
+    pub string_match: Option<StringMatch>,
+    /// Whether it has to be there.
+    #[serde(default, deserialize_with = "present_flag")]
+    #[schema(json = r#""enum":[true,false,"true","false"]"#)]
+    pub present_match: Option<bool>,
+    /// Turns the answer around.
+    #[serde(default, deserialize_with = "flag")]
+    #[schema(json = r#""enum":[true,false,"true","false"]"#)]
+    pub invert_match: bool,
+}
+
+/// A regular expression.
+#[derive(Debug, Deserialize, Schema)]
+#[serde(deny_unknown_fields)]
+pub struct Regex {
+    /// In the syntax of the Rust crate regex-lite.
+    pub regex: String,
+}
+
+/// One way to compare a text.
+#[derive(Debug, Default, Deserialize, Schema)]
+#[serde(deny_unknown_fields)]
+pub struct StringMatch {
+    /// This text.
+    #[serde(default, deserialize_with = "present")]
+    pub exact: Option<String>,
+    /// What begins with this.
+    #[serde(default, deserialize_with = "present")]
+    pub prefix: Option<String>,
+    /// What ends with this.
+    #[serde(default, deserialize_with = "present")]
+    pub suffix: Option<String>,
+    /// What holds this.
+    #[serde(default, deserialize_with = "present")]
+    pub contains: Option<String>,
+    /// What this matches as a whole.
+    #[serde(default, deserialize_with = "present")]
+    pub safe_regex: Option<Regex>,
+    /// Whether upper and lower case are the same; not for a regular expression.
+    #[serde(default, deserialize_with = "flag")]
+    #[schema(json = r#""enum":[true,false,"true","false"]"#)]
+    pub ignore_case: bool,
+}
+
+/// What has to be true of the tokens of a request: exactly one of the keys.
+#[derive(Debug, Default, Deserialize, Schema)]
+#[serde(deny_unknown_fields)]
+pub struct Requirement {
+    /// There is a token of this provider, and all that are where it looks are good.
+    #[serde(default, deserialize_with = "present")]
+    pub provider_name: Option<String>,
+    /// The same, for other audiences than the provider's.
+    #[serde(default, deserialize_with = "present")]
+    pub provider_and_audiences: Option<ProviderAndAudiences>,
+    /// One of these is met.
+    #[serde(default, deserialize_with = "present")]
+    pub requires_any: Option<Requirements>,
+    /// All of these are met.
+    #[serde(default, deserialize_with = "present")]
+    pub requires_all: Option<Requirements>,
+    /// Each token that is there is good.
+    #[serde(default, deserialize_with = "present")]
+    pub allow_missing: Option<Nothing>,
+    /// Nothing; but tokens that are good are used.
+    #[serde(default, deserialize_with = "present")]
+    pub allow_missing_or_failed: Option<Nothing>,
+    /// Nothing; and tokens are used that nobody has verified.
+    #[serde(default, deserialize_with = "present")]
+    pub extract_only_without_validation: Option<Nothing>,
+}
+
+/// A provider, for other audiences.
+#[derive(Debug, Deserialize, Schema)]
+#[serde(deny_unknown_fields)]
+pub struct ProviderAndAudiences {
+    /// Its name.
+    pub provider_name: String,
+    /// The audiences.
+    pub audiences: Vec<String>,
+}
+
+/// Requirements that belong together.
+#[derive(Debug, Deserialize, Schema)]
+#[serde(deny_unknown_fields)]
+pub struct Requirements {
+    /// At least one.
+    #[schema(json = r#""type":"array","items":{"type":"object"}"#)]
+    pub requirements: Vec<Requirement>,
+}
+
+/// `{}`.
+#[derive(Debug, Deserialize, Schema)]
+#[serde(deny_unknown_fields)]
+pub struct Nothing {}
+
+fn a_minute() -> u32 {
+    60
+}
+
+fn present_flag<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Option<bool>, D::Error> {
+    flag(from).map(Some)
+}

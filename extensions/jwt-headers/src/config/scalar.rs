@@ -1,0 +1,158 @@
+//! Flags, numbers and times in the forms in which templates, Istio and Envoy write them.
+
+use serde::Deserialize;
+use serde::de::{Deserializer, Error, MapAccess, Unexpected, Visitor};
+use std::fmt;
+use std::time::Duration;
+
+/// A key that is there counts, whatever its value: `null` is a mistake and not an absence.
+pub(super) fn present<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
+    from: D,
+) -> Result<Option<T>, D::Error> {
+    T::deserialize(from).map(Some)
+}
+
+pub(super) fn present_number<'de, D: Deserializer<'de>>(from: D) -> Result<Option<u32>, D::Error> {
+    whole_number(from).map(Some)
+}
+
+/// `true` or `"true"`.
+pub(super) fn flag<'de, D: Deserializer<'de>>(from: D) -> Result<bool, D::Error> {
+    struct Flag;
+
+    impl Visitor<'_> for Flag {
+        type Value = bool;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("true or false")
+        }
+
+        fn visit_bool<E: Error>(self, value: bool) -> Result<bool, E> {
+            Ok(value)
+        }
+
+        fn visit_str<E: Error>(self, text: &str) -> Result<bool, E> {
+            text.parse().map_err(|_| E::invalid_value(Unexpected::Str(text), &self))
+        }
+    }
+
+    from.deserialize_any(Flag)
+}
+
+/// `10`, `10.0` or `"10"`: Istio hands plugin configurations through a type whose numbers are all floating.
+pub(super) fn whole_number<'de, D: Deserializer<'de>>(from: D) -> Result<u32, D::Error> {
+    struct WholeNumber;
+
+    impl Visitor<'_> for WholeNumber {
+        type Value = u32;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("a whole number")
+        }
+
+        fn visit_u64<E: Error>(self, number: u64) -> Result<u32, E> {
+            u32::try_from(number).map_err(|_| E::invalid_value(Unexpected::Unsigned(number), &self))
+        }
+
+        fn visit_f64<E: Error>(self, number: f64) -> Result<u32, E> {
+            let whole = number.fract() == 0.0 && (0.0..=f64::from(u32::MAX)).contains(&number);
+            if whole { Ok(number as u32) } else { Err(E::invalid_value(Unexpected::Float(number), &self)) }
+        }
+
+        fn visit_str<E: Error>(self, text: &str) -> Result<u32, E> {
+            text.parse().map_err(|_| E::invalid_value(Unexpected::Str(text), &self))
+        }
+    }
+
+    from.deserialize_any(WholeNumber)
+}
+
+/// A time, as Envoy writes it in YAML: `5s`, `0.25s`, `{seconds: 5}`; or a number of seconds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Span(pub Duration);
+
+impl Span {
+    fn of<E: Error>(seconds: f64) -> Result<Self, E> {
+        // A century: more is a mistake.
+        let fits = (0.0..=3_155_760_000.0).contains(&seconds);
+        let span = Duration::try_from_secs_f64(seconds).ok().filter(|_| fits);
+        span.map(Self).ok_or_else(|| E::invalid_value(Unexpected::Float(seconds), &SpanVisitor))
+    }
+}
+
+impl<'de> Deserialize<'de> for Span {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        from.deserialize_any(SpanVisitor)
+    }
+}
+
+struct SpanVisitor;
+
+impl<'de> Visitor<'de> for SpanVisitor {
+    type Value = Span;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a time such as \"5s\"")
+    }
+
+    fn visit_str<E: Error>(self, text: &str) -> Result<Span, E> {
+        let seconds = text.strip_suffix('s').and_then(|number| number.parse().ok());
+        Span::of(seconds.ok_or_else(|| E::invalid_value(Unexpected::Str(text), &self))?)
+    }
+
+    fn visit_f64<E: Error>(self, seconds: f64) -> Result<Span, E> {
+        Span::of(seconds)
+    }
+
+    fn visit_u64<E: Error>(self, seconds: u64) -> Result<Span, E> {
+        Span::of(seconds as f64)
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Span, A::Error> {
+        let mut sum = 0.0;
+        while let Some(name) = members.next_key::<String>()? {
+            let number: f64 = members.next_value()?;
+            sum += match name.as_str() {
+                "seconds" => number,
+                "nanos" => number / 1e9,
+                other => return Err(A::Error::unknown_field(other, &["seconds", "nanos"])),
+            };
+        }
+        Span::of(sum)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    //! The forms of a time.
+
+    use super::*;
+
+    #[test]
+    fn times_as_envoy_writes_them() {
+        let read = |text: &str| serde_json::from_str::<Span>(text).map(|span| span.0.as_millis());
+        for (text, milliseconds) in [
+            ("\"5s\"", 5000),
+            ("\"0.25s\"", 250),
+            ("{\"seconds\": 1, \"nanos\": 5e8}", 1500),
+            ("2", 2000),
+            ("0.5", 500),
+        ] {
+            assert_eq!(read(text).unwrap(), milliseconds, "{text}");
+        }
+        for text in [
+            "\"5\"",
+            "\"-1s\"",
+            "-1",
+            "\"1m\"",
+            "\"infs\"",
+            "\"nans\"",
+            "1e99",
+            "{\"minutes\":1}",
+            "null",
+            "[]",
+        ] {
+            read(text).unwrap_err();
+        }
+    }
+}

@@ -1,0 +1,305 @@
+//! From what an operator wrote to what decides on requests; and what is wrong with it, by its place.
+
+use super::Policy;
+use super::algorithm::Algorithm;
+use super::cache::Cache;
+use super::claims::{Checks, ClaimPath};
+use super::extract::{HeaderLocation, Locations};
+use super::keys::KeySet;
+use super::pattern::Pattern;
+use super::provider::{PayloadHeader, Provider};
+use super::requirement::Requirement;
+use super::rules::Matcher;
+use crate::config::{self, Config};
+use std::cell::RefCell;
+use std::rc::Rc;
+
+/// Requirements in requirements: more is a mistake.
+const DEEPEST: usize = 8;
+
+/// What is wrong with a configuration, and where.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Mistake {
+    /// For example `providers.a.issuer`.
+    pub path: String,
+    /// What is wrong, and what would be right.
+    pub message: String,
+}
+
+impl Mistake {
+    pub(super) fn at(path: impl Into<String>, message: impl Into<String>) -> Self {
+        Self { path: path.into(), message: message.into() }
+    }
+
+    pub(super) fn within(mut self, path: &str) -> Self {
+        let dot = if self.path.is_empty() || self.path.starts_with('[') { "" } else { "." };
+        self.path = format!("{path}{dot}{}", self.path);
+        self
+    }
+}
+
+type Result<T> = std::result::Result<T, Mistake>;
+
+/// Checks a configuration, and compiles it. The key, 16 random bytes, is that of the cache.
+///
+/// # Errors
+///
+/// The first mistake.
+pub fn compile(config: &Config, key: [u8; 16]) -> Result<Policy> {
+    let names: Vec<&str> = config.providers.keys().map(String::as_str).collect();
+    let mut warnings = Vec::new();
+    let mut providers = Vec::new();
+    for (name, from) in &config.providers {
+        let provider = provider(from, key).map_err(|mistake| mistake.within(&format!("providers.{name}")))?;
+        warnings.extend(provider.keys.skipped().iter().map(|skipped| format!("providers.{name}: {skipped}")));
+        providers.push(provider);
+    }
+    let requirements = Requirements { names: &names, config };
+    let rules = rules(config, &requirements)?;
+    let otherwise = match &config.requires {
+        Some(requires) => Some(requirements.compile(requires).map_err(|mistake| mistake.within("requires"))?),
+        None => None,
+    };
+    if rules.iter().all(|(_, requirement)| requirement.is_none())
+        && otherwise.is_none()
+        && !providers.is_empty()
+    {
+        return Err(Mistake::at("", "nothing would be verified: expected `rules` or `requires`"));
+    }
+    let managed = providers.iter().flat_map(managed).collect();
+    let bypass_cors_preflight = config.bypass_cors_preflight;
+    Ok(Policy { providers, rules, otherwise, bypass_cors_preflight, managed, warnings })
+}
+
+fn managed(provider: &Provider) -> impl Iterator<Item = String> {
+    let payload = provider.payload_header.iter().map(|header| header.name.clone());
+    payload.chain(provider.claim_headers.iter().map(|(name, _)| name.clone()))
+}
+
+fn rules(config: &Config, requirements: &Requirements<'_>) -> Result<Vec<(Matcher, Option<Requirement>)>> {
+    let one = |rule: &config::Rule| {
+        let matcher = Matcher::of(&rule.matching).map_err(|mistake| mistake.within("match"))?;
+        let requirement = match (&rule.requires, &rule.requirement_name) {
+            (Some(_), Some(_)) => {
+                return Err(Mistake::at("", "expected `requires` or `requirement_name`, found both"));
+            }
+            (Some(requires), None) => {
+                Some(requirements.compile(requires).map_err(|mistake| mistake.within("requires"))?)
+            }
+            (None, Some(name)) => Some(requirements.named(name)?),
+            (None, None) => None,
+        };
+        Ok((matcher, requirement))
+    };
+    let numbered = config.rules.iter().enumerate();
+    numbered
+        .map(|(number, rule)| one(rule).map_err(|mistake| mistake.within(&format!("rules[{number}]"))))
+        .collect()
+}
+
+fn provider(from: &config::Provider, key: [u8; 16]) -> Result<Provider> {
+    let mut claim_headers = Vec::new();
+    for (number, entry) in from.claim_to_headers.iter().enumerate() {
+        claim_headers.push(
+            claim_header(entry).map_err(|mistake| mistake.within(&format!("claim_to_headers[{number}]")))?,
+        );
+    }
+    let payload_header = match &from.forward_payload_header {
+        Some(name) => {
+            let name = header_name(name).map_err(|problem| Mistake::at("forward_payload_header", problem))?;
+            Some(PayloadHeader { name, padded: from.pad_forward_payload_header })
+        }
+        None => None,
+    };
+    Ok(Provider {
+        checks: checks(from)?,
+        algorithms: algorithms(from)?,
+        keys: Rc::new(keys(from).map_err(|mistake| mistake.within("local_jwks"))?),
+        locations: locations(from)?,
+        forward: from.forward,
+        payload_header,
+        claim_headers,
+        cache: RefCell::new(cache(&from.jwt_cache_config, key)),
+    })
+}
+
+fn cache(from: &config::CacheConfig, key: [u8; 16]) -> Cache {
+    Cache::new(key, from.jwt_cache_size.unwrap_or(500), from.jwt_max_token_size.unwrap_or(4096))
+}
+
+fn checks(from: &config::Provider) -> Result<Checks> {
+    let subjects = from.subjects.as_ref().map(Pattern::of).transpose();
+    Ok(Checks {
+        issuer: from.issuer.clone(),
+        audiences: from.audiences.clone(),
+        subjects: subjects.map_err(|problem| Mistake::at("subjects", problem))?,
+        skew: from.clock_skew_seconds.into(),
+        require_expiration: from.require_expiration,
+        max_lifetime: from.max_lifetime.map(|span| span.0.as_secs()),
+    })
+}
+
+fn algorithms(from: &config::Provider) -> Result<Vec<Algorithm>> {
+    let Some(names) = &from.algorithms else { return Ok(Algorithm::with_public_keys()) };
+    if names.is_empty() {
+        return Err(Mistake::at("algorithms", "expected at least one, such as \"RS256\""));
+    }
+    let named = |(number, name): (usize, &String)| {
+        let text = || format!("{name:?} is none of RS, PS, ES, HS with 256, 384 or 512, and EdDSA");
+        Algorithm::named(name).ok_or_else(|| Mistake::at(format!("algorithms[{number}]"), text()))
+    };
+    names.iter().enumerate().map(named).collect()
+}
+
+fn keys(from: &config::Provider) -> Result<KeySet> {
+    let Some(local) = &from.local_jwks else {
+        return Err(Mistake::at("", "expected the keys of this provider, found none"));
+    };
+    let weak = from.allow_weak_keys;
+    let (place, keys) = match (&local.inline_string, &local.keys, &local.pem) {
+        (Some(text), None, None) => ("inline_string", KeySet::read(text.as_bytes(), weak)),
+        (None, Some(keys), None) => {
+            ("keys", KeySet::read(serde_json::json!({ "keys": keys }).to_string().as_bytes(), weak))
+        }
+        (None, None, Some(text)) => ("pem", KeySet::from_pem(text, weak)),
+        _ => return Err(Mistake::at("", "expected exactly one of inline_string, keys, pem")),
+    };
+    keys.map_err(|problem| Mistake::at(place, problem))
+}
+
+fn locations(from: &config::Provider) -> Result<Locations> {
+    if from.from_headers.is_empty() && from.from_params.is_empty() && from.from_cookies.is_empty() {
+        return Ok(Locations::usual());
+    }
+    let mut headers = Vec::new();
+    for (number, header) in from.from_headers.iter().enumerate() {
+        let place = |problem| Mistake::at(format!("from_headers[{number}].name"), problem);
+        let name = header_name(&header.name).map_err(place)?;
+        headers.push(HeaderLocation { name, prefix: header.value_prefix.clone() });
+    }
+    for (list, names) in [("from_params", &from.from_params), ("from_cookies", &from.from_cookies)] {
+        if let Some(number) = names.iter().position(String::is_empty) {
+            return Err(Mistake::at(format!("{list}[{number}]"), "expected a name, found an empty text"));
+        }
+    }
+    Ok(Locations { headers, params: from.from_params.clone(), cookies: from.from_cookies.clone() })
+}
+
+fn claim_header(from: &config::ClaimToHeader) -> Result<(String, ClaimPath)> {
+    let name = header_name(&from.header_name).map_err(|problem| Mistake::at("header_name", problem))?;
+    let (place, path) = match (&from.claim_name, &from.claim_path) {
+        (Some(name), None) => ("claim_name", ClaimPath::read(name)),
+        (None, Some(path)) => ("claim_path", ClaimPath::of(path.clone())),
+        _ => return Err(Mistake::at("", "expected exactly one of claim_name, claim_path")),
+    };
+    Ok((name, path.map_err(|problem| Mistake::at(place, problem))?))
+}
+
+/// A name that a header can have, in lower case.
+fn header_name(name: &str) -> std::result::Result<String, String> {
+    let is_token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
+    if name.is_empty() || !name.bytes().all(is_token) {
+        return Err(format!("{name:?} is not the name of a header"));
+    }
+    Ok(name.to_ascii_lowercase())
+}
+
+/// What requirements refer to.
+struct Requirements<'c> {
+    names: &'c [&'c str],
+    config: &'c Config,
+}
+
+impl Requirements<'_> {
+    fn named(&self, name: &str) -> Result<Requirement> {
+        let text = || format!("{name:?} is not in requirement_map");
+        let found =
+            self.config.requirement_map.get(name).ok_or_else(|| Mistake::at("requirement_name", text()))?;
+        self.compile(found).map_err(|mistake| mistake.within(&format!("requirement_map.{name}")))
+    }
+
+    /// A requirement, and what its `allow_missing` is about: the providers that it names, or all if it names none.
+    fn compile(&self, from: &config::Requirement) -> Result<Requirement> {
+        let mut scope = Vec::new();
+        self.providers_of(from, DEEPEST, &mut scope);
+        if scope.is_empty() {
+            scope.extend(0..self.names.len());
+        }
+        scope.sort_unstable();
+        scope.dedup();
+        self.of(from, &scope, DEEPEST)
+    }
+
+    fn providers_of(&self, from: &config::Requirement, depth: usize, found: &mut Vec<usize>) {
+        let named = from.provider_name.as_ref();
+        let with_audiences = from.provider_and_audiences.as_ref().map(|other| &other.provider_name);
+        found.extend(named.into_iter().chain(with_audiences).filter_map(|name| self.number(name)));
+        let inner = from.requires_any.iter().chain(&from.requires_all).flat_map(|inner| &inner.requirements);
+        if let Some(depth) = depth.checked_sub(1) {
+            inner.for_each(|inner| self.providers_of(inner, depth, found));
+        }
+    }
+
+    fn of(&self, from: &config::Requirement, scope: &[usize], depth: usize) -> Result<Requirement> {
+        let Some(depth) = depth.checked_sub(1) else {
+            return Err(Mistake::at("", "requirements are too deep"));
+        };
+        let kinds = [
+            from.provider_name.as_ref().map(|name| self.one("provider_name", name, None)),
+            from.provider_and_audiences.as_ref().map(|one| {
+                let place = "provider_and_audiences.provider_name";
+                self.one(place, &one.provider_name, Some(one.audiences.clone()))
+            }),
+            from.requires_any
+                .as_ref()
+                .map(|any| self.list("requires_any", any, scope, depth).map(Requirement::Any)),
+            from.requires_all
+                .as_ref()
+                .map(|all| self.list("requires_all", all, scope, depth).map(Requirement::All)),
+            from.allow_missing.as_ref().map(|_| Ok(Requirement::AllowMissing(scope.to_vec()))),
+            from.allow_missing_or_failed
+                .as_ref()
+                .map(|_| Ok(Requirement::AllowMissingOrFailed(scope.to_vec()))),
+            from.extract_only_without_validation
+                .as_ref()
+                .map(|_| Ok(Requirement::ExtractOnly(scope.to_vec()))),
+        ];
+        let mut kinds = kinds.into_iter().flatten();
+        match (kinds.next(), kinds.next()) {
+            (Some(kind), None) => kind,
+            _ => Err(Mistake::at(
+                "",
+                "expected exactly one of provider_name, provider_and_audiences, requires_any, requires_all, \
+                 allow_missing, allow_missing_or_failed, extract_only_without_validation",
+            )),
+        }
+    }
+
+    fn one(&self, place: &str, name: &str, audiences: Option<Vec<String>>) -> Result<Requirement> {
+        let text = || format!("{name:?} is not in providers");
+        let provider = self.number(name).ok_or_else(|| Mistake::at(place, text()))?;
+        Ok(Requirement::Provider { provider, audiences })
+    }
+
+    fn list(
+        &self,
+        place: &str,
+        from: &config::Requirements,
+        scope: &[usize],
+        depth: usize,
+    ) -> Result<Vec<Requirement>> {
+        if from.requirements.is_empty() {
+            return Err(Mistake::at(format!("{place}.requirements"), "expected at least one requirement"));
+        }
+        let numbered = from.requirements.iter().enumerate();
+        let one = |(number, inner): (usize, &config::Requirement)| {
+            let within = |mistake: Mistake| mistake.within(&format!("{place}.requirements[{number}]"));
+            self.of(inner, scope, depth).map_err(within)
+        };
+        numbered.map(one).collect()
+    }
+
+    fn number(&self, name: &str) -> Option<usize> {
+        self.names.iter().position(|known| *known == name)
+    }
+}

@@ -1,0 +1,244 @@
+//! Keys: read from a JWKS (RFC 7517, 7518, 8037) or a PEM block, and chosen for a token.
+
+use super::algorithm::{Algorithm, Curve, Hash, Scheme, is_mac};
+use super::failure::Failure;
+use super::token::Token;
+use super::{Surroundings, der, json};
+use base64::Engine as _;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
+use serde_json::{Map, Value};
+
+/// How many keys a set may hold. A token without `kid` is tried with all that fit.
+const MOST_KEYS: usize = 100;
+/// The bits of RSA keys: what is broken, what is weak, and what takes too long.
+const RSA_BITS: [usize; 3] = [1024, 2048, 8192];
+
+/// The keys of a provider.
+#[derive(Debug)]
+pub struct KeySet {
+    keys: Vec<Key>,
+    skipped: Vec<String>,
+}
+
+struct Key {
+    id: Option<String>,
+    algorithm: Option<Algorithm>,
+    material: Material,
+}
+
+/// The key itself, in the form that verifies.
+pub(super) enum Material {
+    /// `SubjectPublicKeyInfo` of RSA.
+    Rsa { der: Vec<u8> },
+    /// `SubjectPublicKeyInfo` of ECDSA.
+    Ec { curve: Curve, der: Vec<u8> },
+    /// Ed25519.
+    Ed25519 { key: Vec<u8> },
+    /// What both sides know, and whether it may be shorter than the hash.
+    Secret { secret: Vec<u8>, allow_weak: bool },
+}
+
+impl std::fmt::Debug for Key {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Key({:?})", self.id)
+    }
+}
+
+impl KeySet {
+    /// Reads a JWKS. Keys that cannot be used are left out; if none is left, that is an error.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong, without the text of the keys.
+    pub fn read(text: &[u8], allow_weak: bool) -> Result<Self, String> {
+        let set = json::object(text).map_err(|error| format!("not the JSON of a JWKS: {error}"))?;
+        Self::of(&set, allow_weak)
+    }
+
+    fn of(set: &Map<String, Value>, allow_weak: bool) -> Result<Self, String> {
+        let Some(Value::Array(list)) = set.get("keys") else {
+            return Err("expected a JWKS, an object with the list `keys`".into());
+        };
+        if list.len() > MOST_KEYS {
+            return Err(format!("found {} keys, at most {MOST_KEYS} are allowed", list.len()));
+        }
+        let (mut keys, mut skipped) = (Vec::new(), Vec::new());
+        for (number, entry) in list.iter().enumerate() {
+            match Key::of(entry, allow_weak) {
+                Ok(key) => keys.push(key),
+                Err(reason) => skipped.push(format!("keys[{number}]: {reason}")),
+            }
+        }
+        if keys.is_empty() {
+            return Err(format!("there is no key that can be used. {}", skipped.join("; ")));
+        }
+        Ok(Self { keys, skipped })
+    }
+
+    /// Reads the blocks `BEGIN PUBLIC KEY`. Such keys have no `kid`.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with which block.
+    pub fn from_pem(text: &str, allow_weak: bool) -> Result<Self, String> {
+        const BEGIN: &str = "-----BEGIN PUBLIC KEY-----";
+        let mut keys = Vec::new();
+        for (number, block) in text.split(BEGIN).skip(1).take(MOST_KEYS).enumerate() {
+            let body = block.split("-----END PUBLIC KEY-----").next().unwrap_or_default();
+            let der = STANDARD.decode(body.split_ascii_whitespace().collect::<String>()).ok();
+            let material = match der.as_deref().and_then(der::read) {
+                Some(public) => material(&public, allow_weak)?,
+                None => {
+                    return Err(format!(
+                        "block {number}: not a public key of RSA, P-256, P-384, P-521 or Ed25519"
+                    ));
+                }
+            };
+            keys.push(Key { id: None, algorithm: None, material });
+        }
+        if keys.is_empty() {
+            Err(format!("expected `{BEGIN}`"))
+        } else {
+            Ok(Self { keys, skipped: Vec::new() })
+        }
+    }
+
+    /// What was left out, and why.
+    pub fn skipped(&self) -> &[String] {
+        &self.skipped
+    }
+
+    /// Checks a signature with each key that fits: same `kid` where both have one, same algorithm, same type.
+    pub(super) fn verify(&self, token: &Token<'_>, by: &dyn Surroundings) -> Result<(), Failure> {
+        let mut fitting = self.keys.iter().filter(|key| key.fits(token)).peekable();
+        if fitting.peek().is_none() {
+            return Err(Failure::NoKey);
+        }
+        let verifies =
+            |key: &Key| key.material.verify(token.algorithm(), token.signed(), token.signature(), by);
+        if fitting.any(verifies) { Ok(()) } else { Err(Failure::Signature) }
+    }
+}
+
+impl Key {
+    fn of(entry: &Value, allow_weak: bool) -> Result<Self, String> {
+        let Value::Object(jwk) = entry else { return Err("expected an object".into()) };
+        let text = |name: &str| match jwk.get(name) {
+            None => Ok(None),
+            Some(Value::String(text)) => Ok(Some(text.as_str())),
+            Some(_) => Err(format!("{name}: expected a text")),
+        };
+        if let Some(other) = text("use")?.filter(|purpose| *purpose != "sig") {
+            return Err(format!("its use is {other:?}, not \"sig\""));
+        }
+        if let Some(operations) = jwk.get("key_ops") {
+            let verifies = operations.as_array().is_some_and(|list| list.iter().any(|one| one == "verify"));
+            verifies.then_some(()).ok_or("its key_ops do not hold \"verify\"")?;
+        }
+        let algorithm = match text("alg")? {
+            Some(name) => Some(
+                Algorithm::named(name).ok_or_else(|| format!("alg {name:?} is not one that signs here"))?,
+            ),
+            None => None,
+        };
+        let material = match text("kty")?.ok_or("it has no kty")? {
+            "RSA" => rsa(&bytes(jwk, "n")?, &bytes(jwk, "e")?, allow_weak)?,
+            "EC" => point(jwk, text("crv")?)?,
+            "OKP" => octets(jwk, text("crv")?)?,
+            "oct" => secret(bytes(jwk, "k")?, allow_weak)?,
+            other => return Err(format!("kty {other:?} is not known")),
+        };
+        if algorithm.is_some_and(|algorithm| !algorithm.takes(&material)) {
+            return Err("its alg and its type do not go together".into());
+        }
+        Ok(Self { id: text("kid")?.map(str::to_owned), algorithm, material })
+    }
+
+    fn fits(&self, token: &Token<'_>) -> bool {
+        let same_id = match (&self.id, token.key_id()) {
+            (Some(mine), Some(wanted)) => mine == wanted,
+            _ => true,
+        };
+        let algorithm = token.algorithm();
+        same_id && self.algorithm.is_none_or(|mine| mine == algorithm) && algorithm.takes(&self.material)
+    }
+}
+
+impl Material {
+    fn verify(&self, algorithm: Algorithm, text: &[u8], signature: &[u8], by: &dyn Surroundings) -> bool {
+        match (algorithm, self) {
+            (Algorithm::Rs(hash), Self::Rsa { der }) => by.verify(Scheme::Pkcs1(hash), der, text, signature),
+            (Algorithm::Ps(hash), Self::Rsa { der }) => by.verify(Scheme::Pss(hash), der, text, signature),
+            (Algorithm::Es(hash), Self::Ec { curve, der }) => der::signature(signature, curve.size())
+                .is_some_and(|signature| by.verify(Scheme::Ecdsa(hash), der, text, &signature)),
+            (Algorithm::EdDsa, Self::Ed25519 { key }) => by.verify(Scheme::Ed25519, key, text, signature),
+            (Algorithm::Hs(hash), Self::Secret { secret, .. }) => is_mac(hash, secret, text, signature),
+            _ => false,
+        }
+    }
+}
+
+fn bytes(jwk: &Map<String, Value>, name: &str) -> Result<Vec<u8>, String> {
+    let text = jwk.get(name).and_then(Value::as_str).ok_or_else(|| format!("it has no {name}"))?;
+    URL_SAFE_NO_PAD.decode(text).map_err(|_| format!("{name}: not base64url without padding"))
+}
+
+fn rsa(modulus: &[u8], exponent: &[u8], allow_weak: bool) -> Result<Material, String> {
+    let (modulus, exponent) = (der::without_zeros(modulus), der::without_zeros(exponent));
+    let zeros = modulus.first().map_or(0, |first| first.leading_zeros());
+    let bits = modulus.len().saturating_mul(8).saturating_sub(usize::try_from(zeros).unwrap_or(0));
+    let [broken, weak, longest] = RSA_BITS;
+    if bits < if allow_weak { broken } else { weak } || bits > longest {
+        return Err(format!("RSA of {bits} bits, {weak} to {longest} are allowed"));
+    }
+    let odd = exponent.last().is_some_and(|last| last & 1 == 1);
+    if !odd || exponent == [1] || exponent.len() > 4 {
+        return Err("e is not an exponent of RSA".into());
+    }
+    Ok(Material::Rsa { der: der::rsa(modulus, exponent) })
+}
+
+fn point(jwk: &Map<String, Value>, curve: Option<&str>) -> Result<Material, String> {
+    let name = curve.ok_or("it has no crv")?;
+    let curve = Curve::named(name).ok_or_else(|| format!("crv {name:?} is not known"))?;
+    ec(curve, &bytes(jwk, "x")?, &bytes(jwk, "y")?)
+}
+
+fn ec(curve: Curve, x: &[u8], y: &[u8]) -> Result<Material, String> {
+    let size = curve.size();
+    if x.len() != size || y.len() != size {
+        return Err(format!("x and y have to be {size} bytes"));
+    }
+    Ok(Material::Ec { curve, der: der::ec(curve, x, y) })
+}
+
+fn octets(jwk: &Map<String, Value>, curve: Option<&str>) -> Result<Material, String> {
+    match curve {
+        Some("Ed25519") => ed25519(bytes(jwk, "x")?),
+        _ => Err("crv: only Ed25519 is known of this kty".into()),
+    }
+}
+
+fn ed25519(key: Vec<u8>) -> Result<Material, String> {
+    if key.len() == 32 { Ok(Material::Ed25519 { key }) } else { Err("a key of Ed25519 has 32 bytes".into()) }
+}
+
+/// RFC 7518, 3.2: a secret is at least as long as the hash, of which SHA-256 is the shortest.
+fn secret(secret: Vec<u8>, allow_weak: bool) -> Result<Material, String> {
+    let least = if allow_weak { 1 } else { Hash::Sha256.size() };
+    if secret.len() < least {
+        return Err(format!("a secret of {} bytes, at least {least} are needed", secret.len()));
+    }
+    Ok(Material::Secret { secret, allow_weak })
+}
+
+fn material(public: &der::Public<'_>, allow_weak: bool) -> Result<Material, String> {
+    match *public {
+        der::Public::Rsa { modulus, exponent } => rsa(modulus, exponent, allow_weak),
+        der::Public::Ec { curve, x, y } => ec(curve, x, y),
+        der::Public::Ed25519(key) => ed25519(key.to_vec()),
+    }
+}
+
+#[cfg(test)]
+mod tests;

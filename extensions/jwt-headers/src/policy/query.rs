@@ -1,0 +1,72 @@
+//! The query of a path: read with percent escapes undone, edited without touching what else is there.
+
+use std::borrow::Cow;
+
+/// Path, and query without `?`; a fragment belongs to neither.
+pub(super) fn split(path: &[u8]) -> (&[u8], Option<&[u8]>) {
+    let path = path.split(|byte| *byte == b'#').next().unwrap_or_default();
+    match path.iter().position(|byte| *byte == b'?').and_then(|at| path.split_at_checked(at)) {
+        Some((path, query)) => (path, query.get(1..)),
+        None => (path, None),
+    }
+}
+
+/// Names and values, decoded.
+pub(super) fn parameters(path: &[u8]) -> impl Iterator<Item = (Cow<'_, [u8]>, Cow<'_, [u8]>)> {
+    pairs(path).map(|pair| {
+        let (name, value) = halves(pair);
+        (decoded(name, true), decoded(value, true))
+    })
+}
+
+fn pairs(path: &[u8]) -> impl Iterator<Item = &[u8]> {
+    split(path)
+        .1
+        .into_iter()
+        .flat_map(|query| query.split(|byte| *byte == b'&'))
+        .filter(|pair| !pair.is_empty())
+}
+
+fn halves(pair: &[u8]) -> (&[u8], &[u8]) {
+    let at = pair.iter().position(|byte| *byte == b'=').unwrap_or(pair.len());
+    let (name, value) = pair.split_at_checked(at).unwrap_or_default();
+    (name, value.get(1..).unwrap_or_default())
+}
+
+/// The path without the parameters of these names, however they are written.
+pub(super) fn without(path: &[u8], names: &[&str]) -> Option<Vec<u8>> {
+    let is_named = |pair: &[u8]| names.iter().any(|name| *decoded(halves(pair).0, true) == *name.as_bytes());
+    if !pairs(path).any(is_named) {
+        return None;
+    }
+    let kept: Vec<&[u8]> = pairs(path).filter(|pair| !is_named(pair)).collect();
+    let (start, _) = split(path);
+    Some(if kept.is_empty() { start.to_vec() } else { [start, b"?", &kept.join(&b'&')].concat() })
+}
+
+/// Percent escapes undone; what is not an escape stays. In a query `+` is a space.
+pub(super) fn decoded(text: &[u8], in_query: bool) -> Cow<'_, [u8]> {
+    if !text.iter().any(|byte| *byte == b'%' || in_query && *byte == b'+') {
+        return text.into();
+    }
+    let mut out = Vec::with_capacity(text.len());
+    let mut rest = text;
+    while let Some((first, more)) = rest.split_first() {
+        let escaped = if *first == b'%' { more.split_first_chunk::<2>() } else { None };
+        match escaped.and_then(|([high, low], after)| Some((nibble(*high)? << 4 | nibble(*low)?, after))) {
+            Some((byte, after)) => {
+                out.push(byte);
+                rest = after;
+            }
+            None => {
+                out.push(if in_query && *first == b'+' { b' ' } else { *first });
+                rest = more;
+            }
+        }
+    }
+    out.into()
+}
+
+fn nibble(digit: u8) -> Option<u8> {
+    char::from(digit).to_digit(16).and_then(|digit| u8::try_from(digit).ok())
+}

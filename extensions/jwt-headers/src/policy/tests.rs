@@ -1,0 +1,177 @@
+//! Decisions: the vectors of the RFCs, and that nothing but a good token passes.
+
+use super::*;
+use crate::signatures::in_sandbox;
+use proptest::prelude::*;
+use serde_json::{Value, json};
+use std::cell::Cell;
+
+/// A time, and how many signatures were verified.
+struct At(u64, Cell<u32>);
+
+impl Surroundings for At {
+    fn now(&self) -> u64 {
+        self.0
+    }
+
+    fn verify(&self, scheme: Scheme, key: &[u8], text: &[u8], signature: &[u8]) -> bool {
+        self.1.set(self.1.get().saturating_add(1));
+        in_sandbox(scheme, key, text, signature)
+    }
+}
+
+fn policy(config: Value) -> Policy {
+    compile(&serde_json::from_value(config).unwrap(), [7; 16]).unwrap()
+}
+
+fn of_key(key: Value) -> Policy {
+    let provider = json!({"algorithms": ["RS256", "ES256", "HS256"], "local_jwks": {"keys": [key]}});
+    policy(json!({"providers": {"joe": provider}, "requires": {"provider_name": "joe"}}))
+}
+
+/// What becomes of a token at a time.
+fn verdict(policy: &Policy, token: &str, at: &At) -> Option<Failure> {
+    let value = format!("Bearer {token}");
+    let headers = [(&b":path"[..], &b"/"[..]), (b"authorization", value.as_bytes())];
+    match policy.decide(&Request(&headers), at) {
+        Decision::Deny(failure) => Some(failure),
+        Decision::Pass(passage) => {
+            assert_eq!(passage.0.len(), 1);
+            None
+        }
+        Decision::Preflight(_) => panic!("no preflight"),
+    }
+}
+
+/// In 2011, when the tokens of the RFC were good.
+const THEN: u64 = 1_300_819_000;
+
+const PAYLOAD: &str =
+    "eyJpc3MiOiJqb2UiLA0KICJleHAiOjEzMDA4MTkzODAsDQogImh0dHA6Ly9leGFtcGxlLmNvbS9pc19yb290Ijp0cnVlfQ";
+
+fn hs256() -> (Policy, String) {
+    let key = "AyM1SysPpbyDfgZld3umj1qzKObwVMkoqQ-EstJQLr_T-1qS0gZH75aKtMN3Yj0iPS4hcgUuTwjAzZr1Z9CAow";
+    let (header, mac) =
+        ("eyJ0eXAiOiJKV1QiLA0KICJhbGciOiJIUzI1NiJ9", "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk");
+    (of_key(json!({"kty": "oct", "k": key})), format!("{header}.{PAYLOAD}.{mac}"))
+}
+
+fn es256() -> (Policy, String) {
+    let (x, y) =
+        ("f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU", "x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0");
+    let signature = "DtEhU3ljbEg8L38VWAfUAqOyKAM6-Xx-F4GawxaepmXFCgfTjDxw5djxLa8ISlSApmWQxfKTUJqPP3-Kg6NU1Q";
+    let key = json!({"kty": "EC", "crv": "P-256", "x": x, "y": y});
+    (of_key(key), format!("eyJhbGciOiJFUzI1NiJ9.{PAYLOAD}.{signature}"))
+}
+
+fn rs256() -> (Policy, String) {
+    let n = "ofgWCuLjybRlzo0tZWJjNiuSfb4p4fAkd_wWJcyQoTbji9k0l8W26mPddxHmfHQp-Vaw-4qPCJrcS2mJPMEzP1Pt0Bm4d4QlL-yR\
+             T-SFd2lZS-pCgNMsD1W_YpRPEwOWvG6b32690r2jZ47soMZo9wGzjb_7OMg0LOL-bSf63kpaSHSXndS5z5rexMdbBYUsLA9e-KXB\
+             dQOS-UTo7WTBEMa2R2CapHg665xsmtdVMTBQY4uDZlxvb3qCo5ZwKh9kG4LT6_I5IhlJH7aGhyxXFvUK-DWNmoudF8NAco9_h9ia\
+             GNj8q2ethFkMLs91kzk2PAcDTW9gb54h4FRWyuXpoQ";
+    let signature = "cC4hiUPoj9Eetdgtv3hF80EGrhuB__dzERat0XF9g2VtQgr9PJbu3XOiZj5RZmh7AAuHIm4Bh-0Qc_lF5YKt_O8W2Fp5\
+                     jujGbds9uJdbF9CUAr7t1dnZcAcQjbKBYNX4BAynRFdiuB--f_nZLgrnbyTyWzO75vRK5h6xBArLIARNPvkSjtQBMHlb\
+                     1L07Qe7K0GarZRmB_eSN9383LcOLn6_dO--xi12jzDwusC-eOkHWEsqtFZESc6BfI7noOPqvhJ1phCnvWh6IeYI2w9QO\
+                     YEUipUTI8np6LbgGY9Fs98rqVt5AXLIhWkWywlVmtVrBp0igcN_IoypGlUPQGe77Rw";
+    let key = json!({"kty": "RSA", "n": n, "e": "AQAB"});
+    (of_key(key), format!("eyJhbGciOiJSUzI1NiJ9.{PAYLOAD}.{signature}"))
+}
+
+#[test]
+fn rfc_7515_a_1_to_a_3() {
+    for (policy, token) in [hs256(), rs256(), es256()] {
+        let then = At(THEN, Cell::new(0));
+        assert_eq!(verdict(&policy, &token, &then), None);
+        // RFC 7519, 4.1.4, with a skew of a minute.
+        assert_eq!(verdict(&policy, &token, &At(1_300_819_440, Cell::new(0))), None);
+        assert_eq!(verdict(&policy, &token, &At(1_300_819_441, Cell::new(0))), Some(Failure::Expired));
+    }
+}
+
+#[test]
+fn no_token_passes_by_the_key_of_another() {
+    let all = [hs256(), rs256(), es256()];
+    for (number, (policy, _)) in all.iter().enumerate() {
+        for (other, (_, token)) in all.iter().enumerate().filter(|(other, _)| *other != number) {
+            let verdict = verdict(policy, token, &At(THEN, Cell::new(0)));
+            assert_eq!(verdict, Some(Failure::NoKey), "{number}, {other}");
+        }
+    }
+}
+
+#[test]
+fn a_signature_is_verified_once_and_the_time_each_time() {
+    let ((policy, token), at) = (es256(), At(THEN, Cell::new(0)));
+    for _ in 0..3 {
+        assert_eq!(verdict(&policy, &token, &at), None);
+    }
+    assert_eq!(at.1.get(), 1);
+    assert_eq!(verdict(&policy, &token, &At(1_300_819_441, Cell::new(0))), Some(Failure::Expired));
+}
+
+#[test]
+fn a_signature_that_is_bad_is_not_remembered() {
+    let ((policy, token), at) = (es256(), At(THEN, Cell::new(0)));
+    let bad = token.replace(".DtEh", ".DtEg");
+    for _ in 0..2 {
+        assert_eq!(verdict(&policy, &bad, &at), Some(Failure::Signature));
+    }
+    assert_eq!(at.1.get(), 2);
+    assert_eq!(verdict(&policy, &token, &at), None);
+}
+
+#[test]
+fn a_megabyte_is_refused_before_it_is_read() {
+    let (policy, token) = es256();
+    let (at, long) = (At(THEN, Cell::new(0)), "e30".repeat(350_000));
+    for token in
+        [long.clone(), format!("{long}.{long}.{long}"), format!("{token}{long}"), ".".repeat(1_000_000)]
+    {
+        assert_eq!(verdict(&policy, &token, &at), Some(Failure::Form));
+    }
+    assert_eq!(at.1.get(), 0);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(2000))]
+
+    #[test]
+    fn no_bytes_harm(name in "authorization|cookie|:path|x", value in prop::collection::vec(any::<u8>(), 0..200)) {
+        let policy = policy(json!({
+            "providers": {"joe": {
+                "from_headers": [{"name": "authorization", "value_prefix": "Bearer "}, {"name": "x"}],
+                "from_params": ["a"], "from_cookies": ["a"], "forward_payload_header": "y",
+                "local_jwks": {"keys": [{"kty": "OKP", "crv": "Ed25519", "x": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}]},
+            }},
+            "requires": {"allow_missing": {}},
+        }));
+        let headers = [(name.as_bytes(), &*value)];
+        let (request, at) = (Request(&headers), At(THEN, Cell::new(0)));
+        if let Decision::Pass(passage) = policy.decide(&request, &at) {
+            prop_assert!(passage.0.is_empty());
+            prop_assert_eq!(policy.change(&request, &passage), Change::None);
+        }
+    }
+
+    #[test]
+    fn no_parts_harm(header in "\\PC{0,40}", payload in "\\PC{0,40}", signature in "[A-Za-z0-9_-]{0,90}") {
+        use base64::Engine as _;
+        use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+        let ((policy, _), encode) = (es256(), |text: &str| URL_SAFE_NO_PAD.encode(text));
+        let token = format!("{}.{}.{signature}", encode(&header), encode(&payload));
+        prop_assert!(verdict(&policy, &token, &At(THEN, Cell::new(0))).is_some());
+        let signed = format!("{}.{}.{signature}", encode(r#"{"alg":"ES256"}"#), encode(&payload));
+        prop_assert!(verdict(&policy, &signed, &At(THEN, Cell::new(0))).is_some());
+    }
+
+    #[test]
+    fn a_token_with_one_byte_changed_does_not_pass(at in any::<prop::sample::Index>(), byte in "[!#-+.-:<-~-]") {
+        let (policy, token) = es256();
+        let mut bytes = token.clone().into_bytes();
+        let (at, byte) = (at.index(bytes.len()), byte.as_bytes()[0]);
+        prop_assume!(bytes[at] != byte);
+        bytes[at] = byte;
+        let changed = String::from_utf8(bytes).unwrap();
+        prop_assert!(verdict(&policy, &changed, &At(THEN, Cell::new(0))).is_some(), "{}", changed);
+    }
+}
