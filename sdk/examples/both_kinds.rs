@@ -41,11 +41,8 @@ impl AlsoTcp for Gate {
 impl HttpFilter for Guest {
     fn on_request_headers(&mut self, request: &mut RequestHeaders<'_>) -> Result {
         self.is_known = request.headers().first("x-word")?.is_some_and(|word| word == *self.gate.0.word);
-        Ok(if self.is_known {
-            Flow::Continue
-        } else {
-            Flow::Reply(Response::new(403).details("unknown_word"))
-        })
+        let refusal = Flow::Reply(Response::new(403).details("unknown_word"));
+        Ok(if self.is_known { Flow::Continue } else { refusal })
     }
 
     fn on_log(&mut self, _log: &Log<'_>) -> Result<()> {

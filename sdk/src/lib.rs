@@ -56,7 +56,7 @@
 //! # }
 //! ```
 //!
-//! # What to know
+//! # How it works
 //!
 //! - [`Extension`] is the plugin: one per worker and configuration. [`HttpFilter`] is one stream; override the hooks you
 //!   need. [`entry!`] makes the crate a module.
@@ -64,9 +64,8 @@
 //!   the proxy no longer holds cannot be asked for; it does not compile.
 //! - **A hook returns a decision**: [`Flow::Continue`], or [`Flow::Reply`] with a [`Response`] of its own. A body hook may
 //!   also hold the chunk back until more has come ([`BodyFlow::Buffer`]).
-//! - **What has to wait is returned, too**: `request.later(async move |held| …)`. It may call servers
-//!   ([`Root::cluster`], [`GrpcService`]), [`sleep`], [`join`] several, wait for a [`Watch`] or collect a body. The message
-//!   is held until it is done, and no longer than its deadline; nobody has to resume it. A hook without it pays nothing.
+//! - **What has to wait is returned, too**: `request.later(async move |held| …)`. The message is held until it is done, and
+//!   no longer than its deadline; nobody has to resume it. A hook without it pays nothing.
 //! - **Bytes, not text.** Header names and values are bytes; [`Bytes::as_str`] gives text where it is text. A client can
 //!   repeat a header: [`Headers::first`] reads one value, [`Snapshot::all`] every one, and [`Snapshot::only`] insists that
 //!   there is at most one.
@@ -75,25 +74,38 @@
 //!   every request after this one.
 //! - **Configuration** is a `serde` type. What does not fit refuses the configuration with a line such as
 //!   `rules[2].prefix (line 7, column 18): expected a string, found integer`. Report what only you can check with
-//!   [`ConfigError::at`]. With `#[derive(Config)]` the module holds a schema of it, by which `pwkit check-config` finds
-//!   mistakes before a proxy does.
+//!   [`ConfigError::at`].
 //! - **Each host call crosses the sandbox** and costs more than thousands of instructions. One value: `first`. Three or
 //!   more: one `snapshot`.
-//! - [`attributes`] are what the proxy knows: the route, the peer's certificate, the node. Several come in one host call by
-//!   [`Root::batch`], and [`Root::expression`] evaluates CEL of the operator's over all of them.
-//! - **Metrics** come from [`Root`], with labels as a [`Family`]. Log with the `log` macros, whose lines carry the plugin's
-//!   name and the request id.
-//! - **Workers share nothing** but what goes through the proxy: values in [`Shared`], a bounded [`Cache`], a [`Queue`].
-//! - [`foreign`] is what Envoy offers beyond the ABI: filter state that it reads itself, signatures, compression.
-//! - **Work of the plugin** itself: [`Root::spawn`], [`Root::every`], [`Root::watch`], [`Queue::next`], and a [`Lease`]
-//!   where one worker shall do it for all. [`TcpExtension`] is a network filter, and [`AlsoTcp`] makes one
-//!   module serve HTTP and TCP.
+//!
+//! # What there is
+//!
+//! Each line has an example under `sdk/examples`, of less than 60 lines, whose cases run natively, as a module, and in a real
+//! Envoy. `docs/sdk.md` of the repository goes through them one after the other, `docs/sdk/faq.md` answers questions.
+//!
+//! | to | take | example |
+//! |---|---|---|
+//! | ask a server | [`Root::cluster`], [`Call`], [`CallError`] | `authorize` |
+//! | ask several, and not for too long | [`join`], [`join_all`], [`select`], [`sleep`] | `aggregate` |
+//! | speak gRPC | [`Cluster::grpc`], [`GrpcStream`], [`GrpcError`]; prost messages with the feature `prost` | `grpc`, `grpc_messages` |
+//! | read and change bodies | [`RequestBody::collect`], [`ResponseBody::replace`], [`RequestHeaders::rewrites_body`] | `rewrite` |
+//! | see TCP connections | [`TcpExtension`], or [`AlsoTcp`] beside HTTP | `handshake`, `both_kinds` |
+//! | work without a request | [`Root::spawn`], [`Root::every`], [`Root::watch`], [`Lease`] | `refresh` |
+//! | share values among workers | [`Shared`], [`Cache`] | `shared_counter` |
+//! | pass entries on | [`Root::queue`], [`Queue::next`] | `collect`, `work_queue` |
+//! | know what the proxy knows | [`attributes`], several at once by [`Root::batch`] | `attribute_report`, `metadata_by_kind` |
+//! | let the operator decide | [`Root::expression`] | `cel_gate` |
+//! | tell other filters | [`set_filter_state`], [`foreign::Property`], [`foreign::set_envoy_filter_state`] | `filter_state`, `late_data` |
+//! | count | [`Root::counter`], with labels [`Root::family`] | `labelled_metrics` |
+//! | verify and sign, compress | [`foreign::verify_signature`], [`foreign::compress`] | `signatures`, `signed_body` |
+//! | check configurations early | [`Config`](derive@Config), read by `pwkit check-config` | `cel_gate` |
+//! | log | the `log` macros, whose lines carry the plugin's name and the request id | `grpc` |
 //!
 //! # Building and testing
 //!
-//! The crate needs `crate-type = ["cdylib", "rlib"]`; `cargo build --release --target wasm32-wasip1` makes the module. On
-//! native, [`entry!`] leaves a function `initialize` that `proxy-wasm-kit-host` starts the same code with, so `cargo test`
-//! needs neither wasm nor a proxy.
+//! The crate needs `crate-type = ["cdylib", "rlib"]`; `cargo build --release --target wasm32-wasip1` makes the module, and
+//! `pwkit prune` cuts it down to the callbacks that it has a use for. On native, [`entry!`] leaves a function `initialize`
+//! that `proxy-wasm-kit-host` starts the same code with, so `cargo test` needs neither wasm nor a proxy.
 
 mod abi;
 pub mod attributes;
@@ -141,6 +153,7 @@ pub use context::ContextId;
 pub use error::HostError;
 pub use extension::{Extension, HttpFilter, Result};
 pub use failure::Error;
+#[doc(inline)]
 pub use foreign::Expression;
 pub use grpc::{GrpcError, GrpcService, GrpcStream};
 pub use headers::{Headers, HeadersMut, Repeated, Snapshot};

@@ -1,43 +1,7 @@
 //! Phase views: what a hook may touch while it runs, and not a moment longer.
 //!
 //! The proxy keeps a header map or a body chunk readable only during the callback that delivers it. Each hook therefore gets
-//! a view whose lifetime ends with the callback; keeping one for later does not compile:
-//!
-//! ```compile_fail
-//! use proxy_wasm_kit::prelude::*;
-//!
-//! fn keep_for_later(request: &mut RequestHeaders<'_>) -> HeadersMut<'static> {
-//!     request.headers()
-//! }
-//! ```
-//!
-//! The same holds for the view that [`later`](RequestHeaders::later) gives to its work: it does not leave it,
-//!
-//! ```compile_fail
-//! use proxy_wasm_kit::prelude::*;
-//! use std::cell::RefCell;
-//!
-//! fn keep_the_held(request: &mut RequestHeaders<'_>, kept: Rc<RefCell<Option<&'static mut RequestHeaders<'static>>>>) -> Flow {
-//!     request.later(async move |held| {
-//!         *kept.borrow_mut() = Some(held);
-//!         Ok(Flow::Continue)
-//!     })
-//! }
-//! ```
-//!
-//! and the view of the hook does not get in:
-//!
-//! ```compile_fail
-//! use proxy_wasm_kit::prelude::*;
-//!
-//! fn take_along(request: &mut RequestHeaders<'_>) -> Flow {
-//!     let headers = request.headers();
-//!     request.later(async move |_| {
-//!         headers.set("x-late", "1")?;
-//!         Ok(Flow::Continue)
-//!     })
-//! }
-//! ```
+//! a view whose lifetime ends with the callback.
 
 use crate::abi::{self, Buffer, Map};
 use crate::bytes::Bytes;
@@ -143,6 +107,46 @@ header_views! {
     ///     }
     ///     request.headers().set("x-checked", "1")?;
     ///     Ok(Flow::Continue)
+    /// }
+    /// ```
+    ///
+    /// The proxy keeps the headers readable until the hook returns, and the view ends with it; keeping it does not compile:
+    ///
+    /// ```compile_fail
+    /// use proxy_wasm_kit::prelude::*;
+    ///
+    /// fn keep_for_later(request: &mut RequestHeaders<'_>) -> HeadersMut<'static> {
+    ///     request.headers()
+    /// }
+    /// ```
+    ///
+    /// The same holds for the view that [`later`](Self::later) gives to its work: it does not leave it,
+    ///
+    /// ```compile_fail
+    /// use proxy_wasm_kit::prelude::*;
+    /// use std::cell::RefCell;
+    ///
+    /// type Kept = Rc<RefCell<Option<&'static mut RequestHeaders<'static>>>>;
+    ///
+    /// fn keep_the_held(request: &mut RequestHeaders<'_>, kept: Kept) -> Flow {
+    ///     request.later(async move |held| {
+    ///         *kept.borrow_mut() = Some(held);
+    ///         Ok(Flow::Continue)
+    ///     })
+    /// }
+    /// ```
+    ///
+    /// and the view of the hook does not get in:
+    ///
+    /// ```compile_fail
+    /// use proxy_wasm_kit::prelude::*;
+    ///
+    /// fn take_along(request: &mut RequestHeaders<'_>) -> Flow {
+    ///     let headers = request.headers();
+    ///     request.later(async move |_| {
+    ///         headers.set("x-late", "1")?;
+    ///         Ok(Flow::Continue)
+    ///     })
     /// }
     /// ```
     RequestHeaders(RequestHeaders)
@@ -417,6 +421,17 @@ body_views! {
     ///     if body.len() > 4096 {
     ///         return Ok(BodyFlow::Reply(Response::new(413)));
     ///     }
+    ///     Ok(BodyFlow::Continue)
+    /// }
+    /// ```
+    ///
+    /// The headers have gone on by then, so there are none:
+    ///
+    /// ```compile_fail
+    /// use proxy_wasm_kit::prelude::*;
+    ///
+    /// fn on_request_body(body: &mut RequestBody<'_>) -> Result<BodyFlow> {
+    ///     body.headers().set("x-seen", "yes")?;
     ///     Ok(BodyFlow::Continue)
     /// }
     /// ```

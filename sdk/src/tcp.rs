@@ -201,6 +201,23 @@ pub trait TcpFilter: 'static {
 ///     if data.len() < bytes { TcpFlow::Buffer } else { TcpFlow::Continue }
 /// }
 /// ```
+///
+/// A decision that is not returned is none, and the compiler says so:
+///
+/// ```compile_fail
+/// #![deny(unused_must_use)]
+/// use proxy_wasm_kit::prelude::*;
+///
+/// fn refuse() -> TcpFlow {
+///     TcpFlow::Close
+/// }
+///
+/// fn on_downstream_data(data: &mut DownstreamData<'_>) -> Result<TcpFlow> {
+///     refuse();
+///     Ok(TcpFlow::Continue)
+/// }
+/// ```
+#[must_use = "a decision has to be returned from the hook"]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TcpFlow {
     /// They go on.
@@ -371,6 +388,16 @@ data_views! {
     /// # use proxy_wasm_kit::prelude::*;
     /// fn on_downstream_data(data: &mut DownstreamData<'_>) -> Result<TcpFlow> {
     ///     Ok(if data.range(0, 1)? == "Q" { TcpFlow::Close } else { TcpFlow::Continue })
+    /// }
+    /// ```
+    ///
+    /// The proxy holds them until the hook returns, and the view ends with it; keeping it does not compile:
+    ///
+    /// ```compile_fail
+    /// use proxy_wasm_kit::prelude::*;
+    ///
+    /// fn keep_for_later<'a>(data: &'a mut DownstreamData<'_>) -> &'a mut DownstreamData<'static> {
+    ///     data
     /// }
     /// ```
     DownstreamData(DownstreamData)

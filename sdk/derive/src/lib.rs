@@ -7,21 +7,21 @@ mod serde;
 use proc_macro::TokenStream;
 use syn::{DeriveInput, parse_macro_input};
 
-/// See `proxy_wasm_kit::Labels`.
+/// Derives the trait of the same name: each field is a label.
 #[proc_macro_derive(Labels, attributes(label))]
 pub fn labels(input: TokenStream) -> TokenStream {
     let input = parse_macro_input!(input as DeriveInput);
     labels::derive(&input).unwrap_or_else(syn::Error::into_compile_error).into()
 }
 
-/// See `proxy_wasm_kit::Schema`.
+/// Derives the trait of the same name, for a type that is a part of a configuration.
 #[proc_macro_derive(Schema, attributes(schema, serde))]
 pub fn schema(input: TokenStream) -> TokenStream {
     let input = parse_macro_input!(input as DeriveInput);
     schema::part(&input).unwrap_or_else(syn::Error::into_compile_error).into()
 }
 
-/// See `proxy_wasm_kit::Config`.
+/// Parts of the configuration derive `Schema`.
 #[proc_macro_derive(Config, attributes(schema, serde))]
 pub fn config(input: TokenStream) -> TokenStream {
     let input = parse_macro_input!(input as DeriveInput);
