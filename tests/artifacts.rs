@@ -121,8 +121,11 @@ fn modules_export_the_abi_and_nothing_else() {
 
 /// The callbacks that a proxy makes for each stream, as far as a module has them. To enter a module costs more than most
 /// of what is done in there.
-const OF_STREAMS: [(&str, &str); 2] =
-    [("basic_auth.wasm", "on_request_headers"), ("jwt_headers.wasm", "on_request_headers")];
+const OF_STREAMS: &[(&str, &str)] = &[
+    ("attribute_gen.wasm", "on_delete on_log on_request_headers on_response_headers"),
+    ("basic_auth.wasm", "on_request_headers"),
+    ("jwt_headers.wasm", "on_request_headers"),
+];
 
 #[test]
 fn modules_are_entered_for_nothing_that_they_have_no_use_for() {
