@@ -23,7 +23,7 @@ mod tests;
 mod text;
 mod wasm;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -183,6 +183,16 @@ impl Case {
         let wanted = self.talks.iter().filter_map(|talk| talk.expect.on(Host::Envoy));
         let of_connections = wanted.flat_map(|placed| placed.value.filter_state());
         of_requests.map(|(name, _)| name.as_str()).chain(of_connections)
+    }
+
+    /// The expressions whose values the case wants to see on any host.
+    pub(crate) fn expressions(&self) -> BTreeSet<String> {
+        let hosts = [Host::Native, Host::Wasm, Host::Envoy];
+        let of_steps = self.steps.iter().flat_map(|step| hosts.map(|host| step.expect.on(host)));
+        let of_steps = of_steps.flatten().flat_map(|placed| placed.value.expressions.iter().flatten());
+        let of_talks = self.talks.iter().flat_map(|talk| hosts.map(|host| talk.expect.on(host)));
+        let of_talks = of_talks.flatten().flat_map(|placed| placed.value.expressions());
+        of_steps.map(|(source, _)| source.clone()).chain(of_talks.map(str::to_owned)).collect()
     }
 
     /// Compares what was seen with what must be seen; the error is a report to print.

@@ -330,6 +330,7 @@ impl Plugin<'_> {
             upstream: reached.pop().map(|(_, request)| request),
             details: record.details,
             filter_state: record.filter_state,
+            expressions: record.expressions,
             log: log.clone(),
             ..Exchange::default()
         };

@@ -171,6 +171,8 @@ pub struct Setup {
     pub tcp_clusters: BTreeSet<String>,
     /// Foreign functions that this plugin has besides those of Envoy, by name.
     pub foreign_functions: BTreeMap<String, ForeignFunction>,
+    /// Expressions in CEL that the access log shows of each stream.
+    pub expressions: BTreeSet<String>,
 }
 
 /// A foreign function of whoever embeds the host: gets arguments, and answers with a result or a status.
@@ -228,6 +230,7 @@ impl Default for Setup {
             route_metadata: Metadata::new(),
             tcp_clusters: BTreeSet::new(),
             foreign_functions: BTreeMap::new(),
+            expressions: BTreeSet::new(),
         }
     }
 }
@@ -324,6 +327,8 @@ pub struct Exchange {
     pub details: String,
     /// Filter state at the end of the stream, by its full name (`wasm.…`).
     pub filter_state: BTreeMap<String, Vec<u8>>,
+    /// What the access log shows of the expressions that were asked for; those that fail are not there.
+    pub expressions: BTreeMap<String, String>,
     /// Lines logged from the request's first callback to its last.
     pub log: Vec<LogLine>,
     /// Host functions called, by name, and how often; only hosts of ours can count them.

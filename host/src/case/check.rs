@@ -42,6 +42,7 @@ impl Sheet {
     /// What is expected of requests and of connections.
     pub(super) fn common(&mut self, expect: &Expect, host: Host, seen: &Exchange) {
         filter_state(self, expect, seen);
+        expressions(self, expect, seen);
         self.log(expect.log.as_ref(), expect.no_log.as_ref(), &seen.log);
         if host != Host::Envoy {
             host_calls(self, expect.host_calls.as_ref(), &seen.host_calls);
@@ -269,6 +270,16 @@ fn filter_state(sheet: &mut Sheet, expect: &Expect, seen: &Exchange) {
                 words(expected.as_ref().map(|text| &text.0)),
                 words(seen),
             );
+        }
+    }
+}
+
+fn expressions(sheet: &mut Sheet, expect: &Expect, seen: &Exchange) {
+    for (source, expected) in expect.expressions.iter().flatten() {
+        let seen = seen.expressions.get(source);
+        if expected.as_ref() != seen {
+            let words = |value: Option<&String>| value.map_or("nothing".into(), |value| format!("{value:?}"));
+            sheet.add(format!("expression {source}"), words(expected.as_ref()), words(seen));
         }
     }
 }

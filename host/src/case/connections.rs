@@ -79,6 +79,8 @@ pub(super) struct ExpectConnection {
     closed: Option<bool>,
     /// Filter state at the end of the connection, by full name (`wasm.NAME`); null where there must be none.
     filter_state: Option<BTreeMap<String, Option<Text>>>,
+    /// What the access log shows of expressions in CEL, `%CEL(EXPRESSION)%`; null where one fails.
+    expressions: Option<BTreeMap<String, Option<String>>>,
     /// Each must be part of a line logged during the connection.
     log: Option<Vec<LogPattern>>,
     /// None may be part of a line logged during the connection.
@@ -121,6 +123,7 @@ impl ExpectConnection {
     fn common(&self) -> Expect {
         Expect {
             filter_state: self.filter_state.clone(),
+            expressions: self.expressions.clone(),
             log: self.log.clone(),
             no_log: self.no_log.clone(),
             host_calls: self.host_calls.clone(),
@@ -132,6 +135,11 @@ impl ExpectConnection {
     pub(super) fn filter_state(&self) -> impl Iterator<Item = &str> {
         self.filter_state.iter().flatten().map(|(name, _)| name.as_str())
     }
+
+    /// The expressions that are asked for.
+    pub(super) fn expressions(&self) -> impl Iterator<Item = &str> {
+        self.expressions.iter().flatten().map(|(source, _)| source.as_str())
+    }
 }
 
 fn can_fail(expect: &ExpectConnection, level: Level) -> Result<(), String> {
@@ -142,6 +150,7 @@ fn can_fail(expect: &ExpectConnection, level: Level) -> Result<(), String> {
         || expect.closed.is_some();
     let common = expect.common();
     let nothing = common.filter_state.is_none()
+        && common.expressions.is_none()
         && common.log.is_none()
         && common.no_log.is_none()
         && common.host_calls.is_none();

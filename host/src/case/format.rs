@@ -245,6 +245,8 @@ pub(super) struct Expect {
     pub(super) clusters: Option<BTreeMap<String, Called>>,
     /// Filter state at the end of the stream, by full name (`wasm.NAME`); null where there must be none.
     pub(super) filter_state: Option<BTreeMap<String, Option<Text>>>,
+    /// What the access log shows of expressions in CEL, `%CEL(EXPRESSION)%`; null where one fails.
+    pub(super) expressions: Option<BTreeMap<String, Option<String>>>,
     /// Each must be part of a line logged during the request.
     pub(super) log: Option<Vec<LogPattern>>,
     /// None may be part of a line logged during the request.

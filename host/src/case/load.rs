@@ -160,7 +160,11 @@ fn case(file: &Path, shared: &CaseFile, entry: &Spanned<CaseEntry>, plugin: &str
     let wait = case.wait.map(|span| span.0).unwrap_or_default();
     let plugins = plugins::chain(&setup, &case.plugins);
     let name = case.name.clone();
-    let case = Case { file: file.into(), line, name, setup, plugins, steps, talks, wait, expect };
+    let mut case = Case { file: file.into(), line, name, setup, plugins, steps, talks, wait, expect };
+    let expressions = case.expressions();
+    for plugin in &mut case.plugins {
+        plugin.setup.expressions.clone_from(&expressions);
+    }
     whole_case(&case)?;
     Ok(case)
 }
@@ -403,6 +407,7 @@ pub(super) fn expect_can_fail(expect: &Expect, level: exchange::Level) -> Result
         upstream,
         clusters,
         filter_state,
+        expressions,
         log,
         no_log,
         host_calls,
@@ -417,6 +422,7 @@ pub(super) fn expect_can_fail(expect: &Expect, level: exchange::Level) -> Result
         upstream.is_some(),
         clusters.is_some(),
         filter_state.is_some(),
+        expressions.is_some(),
         log.is_some(),
         no_log.is_some(),
         host_calls.is_some(),
@@ -429,6 +435,7 @@ pub(super) fn expect_can_fail(expect: &Expect, level: exchange::Level) -> Result
     }
     called_can_fail(clusters.as_ref())?;
     not_empty("filter_state", filter_state.as_ref().map(|names| names.len()))?;
+    not_empty("expressions", expressions.as_ref().map(|sources| sources.len()))?;
     if let Some(HostCalls::ByName(names)) = host_calls {
         not_empty("host_calls", Some(names.len()))?;
     }

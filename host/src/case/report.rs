@@ -70,6 +70,9 @@ fn exchange_seen(exchange: &Exchange) -> String {
     for (name, value) in &exchange.filter_state {
         let _ = writeln!(text, "    state    {name} = {}", bytes(value));
     }
+    for (source, value) in &exchange.expressions {
+        let _ = writeln!(text, "    shown    {source} = {value:?}");
+    }
     if !exchange.host_calls.is_empty() {
         let _ = writeln!(text, "    calls    {:?}", exchange.host_calls);
     }

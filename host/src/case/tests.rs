@@ -44,6 +44,7 @@ fn seen() -> Seen {
         details: "via_upstream".into(),
         callouts: vec![reached()],
         filter_state: [("wasm.a".to_owned(), b"state".to_vec())].into(),
+        expressions: [("a.b".to_owned(), "shown".to_owned())].into(),
         log: log.clone(),
         host_calls: [("proxy_log".to_owned(), 2), ("proxy_get_property".to_owned(), 1)].into(),
         ..Exchange::default()
@@ -105,11 +106,9 @@ fn each_expectation_on_a_request_can_fail() {
             "request 1 messages",
         ),
         ("{filter_state: {wasm.a: state}}", "{filter_state: {wasm.a: b}}", "filter state wasm.a"),
-        (
-            "{filter_state: {wasm.z: ~}}",
-            "{filter_state: {wasm.a: ~}}",
-            "expected absent\n    seen     \"state\"",
-        ),
+        ("{filter_state: {wasm.z: ~}}", "{filter_state: {wasm.a: ~}}", "seen     \"state\""),
+        ("{expressions: {a.b: shown}}", "{expressions: {a.b: x}}", "expression a.b\n    expected \"x\""),
+        ("{expressions: {a.c: ~}}", "{expressions: {a.c: x}}", "seen     nothing"),
         ("{log: [no user]}", "{log: [no group]}", "expected \"no group\"\n    seen     no such line"),
         ("{log: [warn: no user]}", "{log: [error: no user]}", "at level Error"),
         ("{no_log: [secret]}", "{no_log: [denied]}", "seen     \"denied: no user\""),
@@ -211,6 +210,7 @@ request 1 of 1 (line 5): GET /; expectation in line 5:
       body     "\x00\x00\x00\x00\x02hi"
     details  "via_upstream"
     state    wasm.a = "state"
+    shown    a.b = "shown"
     calls    {"proxy_get_property": 1, "proxy_log": 2}
 
 all of the plugin's log:
@@ -245,6 +245,7 @@ fn what_cannot_fail_is_refused() {
         (request("{upstream: {}}"), "upstream: asks for nothing; write `any`"),
         (request("{upstream: {headers: []}}"), "upstream: headers: is empty"),
         (request("{filter_state: {}}"), "filter_state: is empty"),
+        (request("{expressions: {}}"), "expressions: is empty"),
         (request("{log: []}"), "log: is empty"),
         (request("{log: ['']}"), "log: an empty text is part of every line"),
         (request("{no_log: []}"), "no_log: is empty"),

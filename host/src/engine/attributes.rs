@@ -2,7 +2,7 @@
 //!
 //! Attributes made of headers can be read as long as the plugin could reach those headers, and again when it logs.
 
-use super::foreign::Form;
+use super::foreign::{Form, flat_fields};
 use super::guest::Side;
 use super::node::{metadata, node};
 use super::reply;
@@ -69,8 +69,14 @@ fn wasm_state(stream: &Stream, name: &[u8]) -> Option<Value> {
 
 /// Filter state as an attribute. By its short name a plugin's own is read as it was set.
 fn held(stream: &Stream, name: &str, value: &[u8], short: bool) -> Option<Value> {
-    let form = stream.held.get(name).map_or(Form::Text, |held| held.form);
+    let form = stream.held.get(name).map_or(&Form::Text, |held| &held.form);
     Some(match form {
+        Form::FlatBuffer(schema) => match flat_fields(value, schema) {
+            Some(fields) if short => Value::Flat(value.to_vec(), fields),
+            Some(fields) => Value::Lookup(fields),
+            None if short => Value::Bytes(value.to_vec()),
+            None => Value::Null,
+        },
         Form::Message if !short => Value::Null,
         Form::Bytes | Form::Message => Value::Bytes(value.to_vec()),
         Form::Text => Value::text(value),

@@ -7,11 +7,13 @@ mod attributes;
 mod compression;
 mod expressions;
 mod filter_state;
+mod flat_buffers;
 mod keys;
 mod properties;
 mod signatures;
 
 pub(super) use filter_state::{Form, Held};
+pub(super) use flat_buffers::fields as flat_fields;
 
 use super::status::Status;
 use super::vm::Vm;

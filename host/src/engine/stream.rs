@@ -45,6 +45,8 @@ pub(super) struct Stream {
     /// The request is over, one way or another: durations are known.
     pub(super) complete: bool,
     pub(super) filter_state: BTreeMap<String, Vec<u8>>,
+    /// What the access log shows of expressions.
+    pub(super) expressions: BTreeMap<String, String>,
     /// What is known of filter state beside its value, by the same names.
     pub(super) held: BTreeMap<String, Held>,
     pub(super) route_clears: u32,

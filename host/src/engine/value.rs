@@ -24,6 +24,8 @@ pub(super) enum Value {
     Fields(Vec<(Vec<u8>, Self)>),
     /// A protobuf message: its bytes, and those of its fields that are known here.
     Message(Vec<u8>, Vec<(&'static str, Self)>),
+    /// A FlatBuffer: its bytes, and its fields.
+    Flat(Vec<u8>, Vec<(Vec<u8>, Self)>),
     /// A set of attributes that can be asked for by name only.
     Lookup(Vec<(Vec<u8>, Self)>),
 }
@@ -46,7 +48,7 @@ impl Value {
     /// One step down a path.
     pub(super) fn get(self, name: &[u8]) -> Option<Self> {
         match self {
-            Self::Map(entries) | Self::Lookup(entries) => {
+            Self::Map(entries) | Self::Lookup(entries) | Self::Flat(_, entries) => {
                 entries.into_iter().find(|(key, _)| key == name).map(|(_, value)| value)
             }
             Self::Fields(entries) => {
@@ -66,13 +68,13 @@ impl Value {
 
     /// Whether it is a map of its own, and not a view of something else.
     pub(super) fn is_map(&self) -> bool {
-        matches!(self, Self::Map(_) | Self::Fields(_) | Self::Lookup(_))
+        matches!(self, Self::Map(_) | Self::Fields(_) | Self::Lookup(_) | Self::Flat(..))
     }
 
     /// What can be asked of it by name.
     pub(super) fn names(&self) -> Vec<&[u8]> {
         match self {
-            Self::Map(entries) | Self::Fields(entries) | Self::Lookup(entries) => {
+            Self::Map(entries) | Self::Fields(entries) | Self::Lookup(entries) | Self::Flat(_, entries) => {
                 entries.iter().map(|(name, _)| name.as_slice()).collect()
             }
             Self::Message(_, fields) => fields.iter().map(|(name, _)| name.as_bytes()).collect(),
@@ -83,7 +85,9 @@ impl Value {
     /// The bytes that the guest gets.
     pub(super) fn serialize(&self) -> Result<Vec<u8>, Status> {
         Ok(match self {
-            Self::Text(bytes) | Self::Bytes(bytes) | Self::Message(bytes, _) => bytes.clone(),
+            Self::Text(bytes) | Self::Bytes(bytes) | Self::Message(bytes, _) | Self::Flat(bytes, _) => {
+                bytes.clone()
+            }
             Self::Int(number) | Self::Duration(number) | Self::Time(number) => number.to_le_bytes().to_vec(),
             Self::Uint(number) => number.to_le_bytes().to_vec(),
             Self::Double(number) => number.to_le_bytes().to_vec(),

@@ -242,6 +242,7 @@ impl<G: Guest> Worker<G> {
         });
         let seats = self.with(id, |stream| stream.seats.len()).unwrap_or(0);
         (0..seats).for_each(|seat| self.log_seat(id, seat));
+        self.log_expressions(id);
         (0..seats).for_each(|seat| self.end_seat(id, seat));
         self.sweep();
     }
@@ -259,6 +260,18 @@ impl<G: Guest> Worker<G> {
             self.notify(&Call::Log { context });
             self.at(id, seat, |stream| stream.seat().logging = false);
         }
+    }
+
+    /// What the access log shows of the expressions that were asked for, once all plugins have logged.
+    fn log_expressions(&mut self, id: u32) {
+        let Some(context) = self.at(id, 0, |stream| stream.seat().context) else { return };
+        self.at(id, 0, |stream| stream.seat().logging = true);
+        let sources = self.vm.borrow().setup.expressions.clone();
+        for source in sources {
+            let shown = self.vm.borrow_mut().print_expression(context, &source);
+            self.with(id, |stream| shown.map(|shown| stream.expressions.insert(source, shown)));
+        }
+        self.at(id, 0, |stream| stream.seat().logging = false);
     }
 
     fn end_seat(&mut self, id: u32, seat: usize) {
@@ -289,6 +302,7 @@ impl<G: Guest> Worker<G> {
             callouts: vm.outside.take_reached(),
             details: stream.details.unwrap_or_default(),
             filter_state: stream.filter_state,
+            expressions: stream.expressions,
             log,
             host_calls: vm.host_calls(),
             callbacks: named(&vm.callbacks),

@@ -20,6 +20,7 @@ pub(super) struct Record {
     pub(super) details: String,
     pub(super) cluster: Option<String>,
     pub(super) filter_state: BTreeMap<String, Vec<u8>>,
+    pub(super) expressions: BTreeMap<String, String>,
 }
 
 impl AccessLog {
@@ -46,8 +47,21 @@ impl Record {
     fn of(record: &Value) -> Self {
         let state = record["filter_state"].as_object().into_iter().flatten();
         let filter_state = state.filter_map(|(name, value)| Some((name.clone(), bytes(value)?))).collect();
+        let shown = record["expressions"].as_object().into_iter().flatten();
+        let expressions =
+            shown.filter_map(|(source, value)| Some((source.clone(), shown_as(value)?))).collect();
         let text = |name: &str| record[name].as_str().map(str::to_owned);
-        Self { details: text("details").unwrap_or_default(), cluster: text("cluster"), filter_state }
+        let details = text("details").unwrap_or_default();
+        Self { details, cluster: text("cluster"), filter_state, expressions }
+    }
+}
+
+/// The value of an expression; Envoy shows nothing of one that fails.
+fn shown_as(value: &Value) -> Option<String> {
+    match value {
+        Value::String(text) => Some(text.clone()),
+        Value::Null => None,
+        other => Some(other.to_string()),
     }
 }
 

@@ -177,7 +177,8 @@ pub(super) fn listener(
         json!({"name": setup.name, "typed_config": filter})
     };
     let filters = metadata_filter(&said).into_iter().chain(plugins.iter().map(filter)).collect();
-    let manager = connection_manager(route, filters, access_log(folder, vm_id, filter_state));
+    let log = access_log(folder, vm_id, filter_state, plugins[0].1);
+    let manager = connection_manager(route, filters, log);
     discovered(listener_of(vm_id, manager), plugins[0].1)
 }
 
@@ -260,7 +261,7 @@ pub(super) fn plugin(vm_id: &str, module: &Path, setup: &Setup) -> Value {
 }
 
 /// One line of JSON for each stream; [`super::access`] reads it.
-pub(super) fn access_log(folder: &Path, vm_id: &str, filter_state: &[&str]) -> Value {
+pub(super) fn access_log(folder: &Path, vm_id: &str, filter_state: &[&str], setup: &Setup) -> Value {
     let state: Map<_, _> = filter_state
         .iter()
         .map(|name| (name.to_string(), format!("%FILTER_STATE({name}:TYPED)%").into()))
@@ -270,7 +271,15 @@ pub(super) fn access_log(folder: &Path, vm_id: &str, filter_state: &[&str]) -> V
     if !state.is_empty() {
         fields["filter_state"] = state.into();
     }
-    let log = json!({"path": folder.join(ACCESS_LOG), "log_format": {"json_format": fields}});
+    let shown: Map<_, _> =
+        setup.expressions.iter().map(|source| (source.clone(), format!("%CEL({source})%").into())).collect();
+    if !shown.is_empty() {
+        fields["expressions"] = shown.into();
+    }
+    let cel = any("envoy.extensions.formatter.cel.v3", "Cel", json!({}));
+    let formatters = json!([{"name": "envoy.formatter.cel", "typed_config": cel}]);
+    let format = json!({"json_format": fields, "formatters": formatters});
+    let log = json!({"path": folder.join(ACCESS_LOG), "log_format": format});
     let kind = any("envoy.extensions.access_loggers.file.v3", "FileAccessLog", log);
     json!([{"name": "file", "typed_config": kind}])
 }

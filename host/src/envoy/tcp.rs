@@ -59,7 +59,7 @@ pub(super) fn listener(
     let options = json!({
         "stat_prefix": "cases",
         "cluster": CLUSTER,
-        "access_log": bootstrap::access_log(folder, vm_id, filter_state),
+        "access_log": bootstrap::access_log(folder, vm_id, filter_state, plugins[0].1),
     });
     let mut filters: Vec<_> = plugins.iter().map(filter).collect();
     filters.push(json!({"name": "tcp", "typed_config": bootstrap::any(proxy, "TcpProxy", options)}));
@@ -109,7 +109,8 @@ impl Plugin<'_> {
         if closed {
             let access = || self.envoy.process.access().of_vm(access_start, &self.vm_id);
             let record = wait("the access log", access)?;
-            (seen.filter_state, cluster) = (record.filter_state, record.cluster);
+            (seen.filter_state, seen.expressions, cluster) =
+                (record.filter_state, record.expressions, record.cluster);
         }
         self.settle()?;
         seen.log = self.envoy.process.log().of_vm_from(log_start, &self.vm_id)?;

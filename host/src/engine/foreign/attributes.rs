@@ -33,7 +33,7 @@ pub(super) fn bind(value: Value) -> Box<dyn Val> {
             Box::new(CelTimestamp::from(chrono::DateTime::from_timestamp_nanos(time).fixed_offset()))
         }
         Value::List(items) => Box::new(CelList::from(items.into_iter().map(bind).collect::<Vec<_>>())),
-        Value::Map(_) | Value::Fields(_) | Value::Message(..) | Value::Lookup(_) => {
+        Value::Map(_) | Value::Fields(_) | Value::Message(..) | Value::Lookup(_) | Value::Flat(..) => {
             Box::new(Group::new(value))
         }
     }
@@ -157,6 +157,15 @@ impl<'b, 'v> Items<'b, 'v> for Names<'b> {
     fn next(&mut self) -> Option<&'b (dyn Val + 'v)> {
         self.0.next().map(|name| name as &(dyn Val + 'v))
     }
+}
+
+/// A result as an access log shows it; what has several parts is not shown, nor is text that was joined.
+pub(super) fn print(value: &dyn Val, joined: bool) -> Option<String> {
+    let text = value.downcast_ref::<CelString>().filter(|_| !joined).map(|text| text.inner().to_owned());
+    let int = || value.downcast_ref::<CelInt>().map(|number| number.inner().to_string());
+    let uint = || value.downcast_ref::<CelUInt>().map(|number| number.inner().to_string());
+    let truth = || value.downcast_ref::<CelBool>().map(|truth| truth.inner().to_string());
+    text.or_else(int).or_else(uint).or_else(truth)
 }
 
 /// A result as the guest reads it. Null, types and groups of attributes have no form.

@@ -1,8 +1,9 @@
 //! Expressions in CEL over the attributes: `expr_create`, `expr_evaluate`, `expr_delete`.
 
-use super::attributes::{bind, serialize};
+use super::attributes::{bind, print, serialize};
 use crate::engine::status::Status;
 use crate::engine::vm::Vm;
+use cel::common::value::Val;
 use cel::{Context, Env, Program, Value};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -87,13 +88,30 @@ impl Vm {
         let program = expressions.programs.remove(&token).ok_or(Status::NOT_FOUND)?;
         // The entered context answers, not the effective one (row 9).
         let effective = self.effective.take();
-        let result = self.evaluate(environment, &program);
+        let result = self.evaluate(environment, &program, |value| serialize(value));
         self.effective = effective;
         self.foreign.expressions.entry(root).or_default().programs.insert(token, program);
         result
     }
 
-    fn evaluate(&mut self, environment: Arc<Env>, program: &Program) -> Result<Vec<u8>, Status> {
+    /// What an access log shows of an expression, in the context of a stream. Envoy's joins no texts.
+    pub(in crate::engine) fn print_expression(&mut self, context: u32, source: &str) -> Option<String> {
+        let environment = Expressions::default().environment;
+        let program = environment.compile(source).ok()?;
+        let current = self.current.replace(context);
+        let joins = program.references().functions().contains(&"_+_");
+        let shown =
+            self.evaluate(environment, &program, |value| print(value, joins).ok_or(Status::NOT_FOUND));
+        self.current = current;
+        shown.ok()
+    }
+
+    fn evaluate<T>(
+        &mut self,
+        environment: Arc<Env>,
+        program: &Program,
+        form: impl FnOnce(&dyn Val) -> Result<T, Status>,
+    ) -> Result<T, Status> {
         let mut context = Context::with_env(environment);
         for name in program.references().variables() {
             let name = name.trim_start_matches('.');
@@ -102,7 +120,7 @@ impl Vm {
             }
         }
         let value = Value::resolve_val(program.expression(), &context);
-        serialize(value.map_err(|_| Status::INTERNAL_FAILURE)?.as_ref())
+        form(value.map_err(|_| Status::INTERNAL_FAILURE)?.as_ref())
     }
 
     /// A token that is not in use is no mistake.

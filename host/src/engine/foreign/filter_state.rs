@@ -5,13 +5,16 @@ use crate::engine::protobuf::Message;
 use crate::engine::status::Status;
 use crate::engine::vm::Vm;
 use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 
 /// How a filter state object shows to expressions.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(in crate::engine) enum Form {
     #[default]
     Bytes,
     Text,
+    /// A FlatBuffer of this schema.
+    FlatBuffer(Arc<[u8]>),
     /// A message of a declared schema, which is not known here.
     Message,
     /// An object with fields of its own, of which none is known here.
@@ -21,7 +24,7 @@ pub(in crate::engine) enum Form {
 }
 
 /// What is known of a filter state object beside its value.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(in crate::engine) struct Held {
     pub(super) read_only: bool,
     pub(in crate::engine) form: Form,

@@ -6,7 +6,7 @@ use crate::engine::status::Status;
 use crate::engine::vm::Vm;
 
 /// What was declared of a property.
-#[derive(Clone, Copy, Default)]
+#[derive(Clone, Default)]
 pub(super) struct Prototype {
     read_only: bool,
     form: Form,
@@ -22,7 +22,8 @@ impl Vm {
             read_only: message.number(2) != 0,
             form: match message.number(3) {
                 1 => Form::Text,
-                2 | 3 => Form::Message,
+                2 => Form::FlatBuffer(message.bytes(4).into()),
+                3 => Form::Message,
                 _ => Form::Bytes,
             },
             span: life_span(message.number(5)),
@@ -38,7 +39,7 @@ impl Vm {
     /// `proxy_set_property`: becomes filter state under the whole path, NULs included, behind `wasm.` (row 48).
     pub fn set_property(&mut self, path: &[u8], value: &[u8]) -> Result<(), Status> {
         let root = self.root_of(self.context());
-        let prototype = self.foreign.declared.get(&(root, path.to_vec())).copied().unwrap_or_default();
+        let prototype = self.foreign.declared.get(&(root, path.to_vec())).cloned().unwrap_or_default();
         let stream = self.stream().ok_or(Status::NOT_FOUND)?;
         let name = format!("wasm.{}", String::from_utf8_lossy(path));
         let new = || Held { read_only: prototype.read_only, form: prototype.form, span: prototype.span };
