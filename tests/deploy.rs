@@ -277,6 +277,9 @@ impl Request {
                     let credential = BASE64_STANDARD.encode(words.next().expect("-u names a credential"));
                     request.headers.push(format!("authorization: Basic {credential}").into_bytes());
                 }
+                "-H" => {
+                    request.headers.push(words.next().expect("-H names a header").as_bytes().to_vec());
+                }
                 url => url
                     .strip_prefix(&format!("http://127.0.0.1:{port}"))
                     .expect("a curl line of a known form")

@@ -1,0 +1,228 @@
+//! The configuration as an operator writes it: names, defaults and types, nothing decided yet.
+
+use proxy_wasm_kit::{Config, Schema};
+use serde::Deserialize;
+use serde::de::{Deserializer, Error, Unexpected, Visitor};
+use std::fmt;
+
+/// The plugin configuration.
+#[derive(Debug, Default, Deserialize, Config)]
+#[serde(deny_unknown_fields)]
+#[schema(unknown_keys = "warn")]
+pub struct Config {
+    /// How many peers are remembered; 0 or less: none.
+    #[serde(default, deserialize_with = "present_number")]
+    #[schema(json = r#""type":["number","string"]"#)]
+    pub max_peer_cache_size: Option<i64>,
+    /// Who is downstream: the mesh, or anybody.
+    #[serde(default)]
+    pub trust: Trust,
+    /// The side of the workload that the listener serves; by default what the listener says.
+    #[serde(default, deserialize_with = "present")]
+    pub direction: Option<Direction>,
+    /// What is told of the own workload; by default `full`, or `reduced` where one of the four lists below stands.
+    #[serde(default, deserialize_with = "present")]
+    pub metadata: Option<Metadata>,
+    /// Labels that reduced metadata holds, too.
+    #[serde(default)]
+    pub additional_labels: Vec<String>,
+    /// Whether nothing is told to clusters outside of the mesh.
+    #[serde(default, deserialize_with = "present_flag")]
+    #[schema(json = r#""enum":[true,false,"true","false"]"#)]
+    pub skip_external_clusters: Option<bool>,
+    /// How the client is known, in the order in which it is tried.
+    #[serde(default, deserialize_with = "present")]
+    pub downstream_discovery: Option<Vec<Method>>,
+    /// How the server is known, in the order in which it is tried.
+    #[serde(default, deserialize_with = "present")]
+    pub upstream_discovery: Option<Vec<Method>>,
+    /// How the client is told.
+    #[serde(default, deserialize_with = "present")]
+    pub downstream_propagation: Option<Vec<Method>>,
+    /// How the server is told.
+    #[serde(default, deserialize_with = "present")]
+    pub upstream_propagation: Option<Vec<Method>>,
+    /// Known to the native filter; a module cannot share filter state with upstream connections.
+    #[serde(default, deserialize_with = "present_flag")]
+    #[schema(json = r#""enum":[true,false,"true","false"]"#)]
+    pub shared_with_upstream: Option<bool>,
+    /// Known to the native TCP filter; a module does not see the protocol that was negotiated.
+    #[serde(default, deserialize_with = "present")]
+    pub protocol: Option<String>,
+}
+
+/// Who is downstream.
+#[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Eq, Schema)]
+#[serde(rename_all = "snake_case")]
+pub enum Trust {
+    /// Proxies of the mesh, or applications beside this one: what they say of themselves is believed.
+    #[default]
+    Mesh,
+    /// Anybody: what they say is taken away, and they are told nothing.
+    None,
+}
+
+/// The side of the workload that a listener serves.
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq, Schema)]
+#[serde(rename_all = "snake_case")]
+pub enum Direction {
+    /// From others to the workload beside the proxy.
+    Inbound,
+    /// From the workload beside the proxy to others.
+    Outbound,
+}
+
+/// What is told of the own workload.
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq, Schema)]
+#[serde(rename_all = "snake_case")]
+pub enum Metadata {
+    /// All that the original told.
+    Full,
+    /// What Istio's native filter tells.
+    Reduced,
+}
+
+/// A way to know a peer, or to be known: exactly one of these.
+#[derive(Clone, Debug, Default, Deserialize, Schema)]
+#[serde(deny_unknown_fields)]
+pub struct Method {
+    /// The headers `x-envoy-peer-metadata` and `x-envoy-peer-metadata-id`.
+    #[serde(default, deserialize_with = "present")]
+    pub istio_headers: Option<IstioHeaders>,
+    /// The header `baggage`.
+    #[serde(default, deserialize_with = "present")]
+    pub baggage: Option<Nothing>,
+    /// Known to the native filter; a module has no table of workloads.
+    #[serde(default, deserialize_with = "present")]
+    pub workload_discovery: Option<Nothing>,
+    /// Known to the native filter; a module does not see filter state of the upstream connection.
+    #[serde(default, deserialize_with = "present")]
+    pub upstream_filter_state: Option<UpstreamFilterState>,
+}
+
+/// The headers of metadata exchange.
+#[derive(Clone, Debug, Default, Deserialize, Schema)]
+#[serde(deny_unknown_fields)]
+pub struct IstioHeaders {
+    /// As for all methods.
+    #[serde(default, deserialize_with = "present_flag")]
+    #[schema(json = r#""enum":[true,false,"true","false"]"#)]
+    pub skip_external_clusters: Option<bool>,
+}
+
+/// A method without settings.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Schema)]
+#[serde(deny_unknown_fields)]
+pub struct Nothing {}
+
+/// Where another filter left what it knows.
+#[derive(Clone, Debug, Default, Deserialize, Schema)]
+#[serde(deny_unknown_fields)]
+pub struct UpstreamFilterState {
+    /// The name of the filter state.
+    #[serde(default)]
+    pub peer_metadata_key: String,
+}
+
+/// A key that is there counts, whatever its value: `null` is a mistake and not an absence.
+fn present<'de, D: Deserializer<'de>, T: Deserialize<'de>>(from: D) -> Result<Option<T>, D::Error> {
+    T::deserialize(from).map(Some)
+}
+
+/// `true` or `"true"`: templates quote, and the original's JSON library did not mind.
+fn present_flag<'de, D: Deserializer<'de>>(from: D) -> Result<Option<bool>, D::Error> {
+    struct Flag;
+
+    impl Visitor<'_> for Flag {
+        type Value = bool;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("true or false")
+        }
+
+        fn visit_bool<E: Error>(self, value: bool) -> Result<bool, E> {
+            Ok(value)
+        }
+
+        fn visit_str<E: Error>(self, text: &str) -> Result<bool, E> {
+            text.parse().map_err(|_| E::invalid_value(Unexpected::Str(text), &self))
+        }
+    }
+
+    from.deserialize_any(Flag).map(Some)
+}
+
+/// `10`, `10.0` or `"10"`: Istio hands plugin configurations through a type whose numbers are all floating.
+fn present_number<'de, D: Deserializer<'de>>(from: D) -> Result<Option<i64>, D::Error> {
+    struct WholeNumber;
+
+    impl Visitor<'_> for WholeNumber {
+        type Value = i64;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("a whole number")
+        }
+
+        fn visit_u64<E: Error>(self, number: u64) -> Result<i64, E> {
+            i64::try_from(number).map_err(|_| E::invalid_value(Unexpected::Unsigned(number), &self))
+        }
+
+        fn visit_i64<E: Error>(self, number: i64) -> Result<i64, E> {
+            Ok(number)
+        }
+
+        fn visit_f64<E: Error>(self, number: f64) -> Result<i64, E> {
+            let whole = number.fract() == 0.0 && number.abs() <= f64::from(i32::MAX);
+            if whole { Ok(number as i64) } else { Err(E::invalid_value(Unexpected::Float(number), &self)) }
+        }
+
+        fn visit_str<E: Error>(self, text: &str) -> Result<i64, E> {
+            text.parse().map_err(|_| E::invalid_value(Unexpected::Str(text), &self))
+        }
+    }
+
+    from.deserialize_any(WholeNumber).map(Some)
+}
+
+#[cfg(test)]
+mod tests {
+    //! What is read, and what is refused while it is read.
+
+    use super::*;
+
+    fn read(text: &str) -> Result<Config, String> {
+        serde_json::from_str(text).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn defaults() {
+        let config = read("{}").unwrap();
+        assert_eq!((config.max_peer_cache_size, config.trust, config.direction), (None, Trust::Mesh, None));
+        assert!(config.downstream_discovery.is_none() && config.metadata.is_none());
+    }
+
+    #[test]
+    fn numbers_as_templates_and_istio_write_them() {
+        for (text, number) in [("8", 8), ("8.0", 8), ("\"8\"", 8), ("-1", -1), ("\"-1\"", -1)] {
+            let read = read(&format!("{{\"max_peer_cache_size\": {text}}}")).unwrap();
+            assert_eq!(read.max_peer_cache_size, Some(number));
+        }
+        for text in ["8.5", "\"x\"", "1e300", "null", "18446744073709551615"] {
+            read(&format!("{{\"max_peer_cache_size\": {text}}}")).unwrap_err();
+        }
+    }
+
+    #[test]
+    fn the_lists_of_the_native_filter() {
+        let config = read(
+            r#"{"downstream_discovery": [{"istio_headers": {}}, {"baggage": {}}, {"workload_discovery": {}}],
+                "upstream_propagation": [{"istio_headers": {"skip_external_clusters": "true"}}]}"#,
+        )
+        .unwrap();
+        assert_eq!(config.downstream_discovery.unwrap().len(), 3);
+        let told = config.upstream_propagation.unwrap();
+        assert_eq!(told[0].istio_headers.as_ref().unwrap().skip_external_clusters, Some(true));
+        read(r#"{"upstream_discovery": null}"#).unwrap_err();
+        read(r#"{"upstream_discovery": [{"istio_headers": null}]}"#).unwrap_err();
+    }
+}
