@@ -1,7 +1,10 @@
-//! Reads the JSON body of a request and writes another one, and hides digits in the response, chunk by chunk.
+//! Reads the JSON body of a request and writes another one, holds its trailers for a moment, and hides digits in the response,
+//! chunk by chunk.
 
 use proxy_wasm_kit::prelude::*;
+use proxy_wasm_kit::sleep;
 use serde_json::Value;
+use std::time::Duration;
 
 struct Rewrite;
 
@@ -33,6 +36,14 @@ impl HttpFilter for Rewrite {
             };
             order.insert("checked".into(), true.into());
             body.replace_json(&order)?;
+            Ok(Flow::Continue)
+        }))
+    }
+
+    fn on_request_trailers(&mut self, request: &mut RequestTrailers<'_>) -> Result {
+        Ok(request.later(async |held| {
+            sleep(Duration::from_millis(5)).await?;
+            held.trailers().set("x-waited", "1")?;
             Ok(Flow::Continue)
         }))
     }

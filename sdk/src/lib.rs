@@ -90,7 +90,7 @@
 //! | speak gRPC | [`Cluster::grpc`], [`GrpcStream`], [`GrpcError`]; prost messages with the feature `prost` | `grpc`, `grpc_messages` |
 //! | read and change bodies | [`RequestBody::collect`], [`ResponseBody::replace`], [`RequestHeaders::rewrites_body`] | `rewrite` |
 //! | see TCP connections | [`TcpExtension`], or [`AlsoTcp`] beside HTTP | `handshake`, `both_kinds` |
-//! | work without a request | [`Root::spawn`], [`Root::every`], [`Root::watch`], [`Lease`] | `refresh` |
+//! | work without a request | [`Root::spawn`], [`Root::every`], [`Root::watch`], [`Lease`] | `refresh`, `lease` |
 //! | share values among workers | [`Shared`], [`Cache`] | `shared_counter` |
 //! | pass entries on | [`Root::queue`], [`Queue::next`] | `collect`, `work_queue` |
 //! | know what the proxy knows | [`attributes`], several at once by [`Root::batch`] | `attribute_report`, `metadata_by_kind` |

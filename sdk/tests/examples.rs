@@ -31,6 +31,8 @@ mod handshake;
 mod labelled_metrics;
 #[path = "../examples/late_data.rs"]
 mod late_data;
+#[path = "../examples/lease.rs"]
+mod lease;
 #[path = "../examples/metadata_by_kind.rs"]
 mod metadata_by_kind;
 #[path = "../examples/refresh.rs"]
@@ -61,6 +63,7 @@ const EXAMPLES: &[(&str, fn())] = &[
     ("handshake", handshake::initialize),
     ("labelled_metrics", labelled_metrics::initialize),
     ("late_data", late_data::initialize),
+    ("lease", lease::initialize),
     ("metadata_by_kind", metadata_by_kind::initialize),
     ("refresh", refresh::initialize),
     ("rewrite", rewrite::initialize),
