@@ -13,6 +13,7 @@ mod rows {
     mod expressions;
     mod failure;
     mod foreign;
+    pub(crate) mod functions;
     pub(crate) mod guest;
     mod log;
     mod maps;

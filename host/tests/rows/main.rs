@@ -13,6 +13,7 @@ mod end;
 mod expressions;
 mod failure;
 mod foreign;
+mod functions;
 mod grpc;
 mod guest;
 mod log;
