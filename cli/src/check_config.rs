@@ -3,15 +3,15 @@
 //! First by the schema that the module holds, which finds all mistakes at once and where they stand; then by the module
 //! itself, which knows what no schema says.
 
-mod document;
 mod schema;
 
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
+use crate::document::Node;
 use crate::failure::Failure;
 use crate::module;
-use document::Node;
+
 use proxy_wasm_kit_host::exchange::{Level, LogLine, Setup};
 use proxy_wasm_kit_host::wasm::{Host, Limits, Module};
 use schema::{Problem, Severity};

@@ -1,7 +1,9 @@
 //! `pwkit`: the command line of Proxy-Wasm Kit. One file per subcommand; what can go wrong stands in `failure`.
 
+mod attributes;
 mod bench;
 mod check_config;
+mod document;
 mod failure;
 mod inspect;
 mod module;
@@ -36,6 +38,7 @@ enum Command {
     Bench(bench::Arguments),
     CheckConfig(check_config::Arguments),
     StatsTags(stats_tags::Arguments),
+    Attributes(attributes::Arguments),
     Prune(prune::Arguments),
 }
 
@@ -47,6 +50,7 @@ fn main() -> ExitCode {
         Command::Bench(arguments) => bench::run(&arguments),
         Command::CheckConfig(arguments) => check_config::run(&arguments),
         Command::StatsTags(arguments) => stats_tags::run(&arguments),
+        Command::Attributes(arguments) => attributes::run(&arguments),
         Command::Prune(arguments) => prune::run(&arguments),
     };
     match outcome {

@@ -1,7 +1,7 @@
 //! What a schema says of a configuration. Of JSON Schema it knows the part that the SDK's derive writes, and says so when a
 //! schema asks for more.
 
-use super::document::{Key, Node, Place, Value};
+use crate::document::{Key, Node, Place, Value};
 use serde_json::Value as Json;
 
 /// Something that the module would refuse, or warn of.

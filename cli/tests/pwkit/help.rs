@@ -6,11 +6,22 @@ use std::path::Path;
 #[test]
 fn help_reads_well() {
     let workshop = Workshop::new("help");
-    for command in ["", "bench", "check-config", "inspect", "prune", "run", "stats-tags", "test"] {
+    for command in [
+        "",
+        "attributes",
+        "attributes from-openapi",
+        "bench",
+        "check-config",
+        "inspect",
+        "prune",
+        "run",
+        "stats-tags",
+        "test",
+    ] {
         let arguments: Vec<&str> = command.split_whitespace().chain(["--help"]).collect();
         let end = workshop.run(&arguments);
         assert_eq!((end.code, end.stderr.as_str()), (Some(0), ""), "{command}");
-        let name = if command.is_empty() { "pwkit" } else { command };
+        let name = if command.is_empty() { "pwkit".to_owned() } else { command.replace(' ', "-") };
         assert_on_record(&format!("help-{name}.txt"), &end.stdout);
     }
 }

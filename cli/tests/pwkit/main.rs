@@ -3,6 +3,7 @@
 //! What it prints is compared with the files of tests/snapshots; `PWKIT_UPDATE=1 cargo test -p proxy-wasm-kit-cli`
 //! writes them anew.
 
+mod attributes;
 mod cases;
 mod check_config;
 mod guests;

@@ -8,20 +8,20 @@ use serde_saphyr::Spanned;
 
 /// Line and column, from 1.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Place {
-    pub(super) line: u64,
-    pub(super) column: u64,
+pub(crate) struct Place {
+    pub(crate) line: u64,
+    pub(crate) column: u64,
 }
 
 /// A value and where it begins.
 #[derive(Debug)]
-pub(super) struct Node {
-    pub(super) place: Place,
-    pub(super) value: Value,
+pub(crate) struct Node {
+    pub(crate) place: Place,
+    pub(crate) value: Value,
 }
 
 #[derive(Debug)]
-pub(super) enum Value {
+pub(crate) enum Value {
     Null,
     Bool(bool),
     Number(Number),
@@ -32,14 +32,14 @@ pub(super) enum Value {
 
 /// A key and where it begins.
 #[derive(Debug)]
-pub(super) struct Key {
-    pub(super) place: Place,
-    pub(super) name: String,
+pub(crate) struct Key {
+    pub(crate) place: Place,
+    pub(crate) name: String,
 }
 
 impl Node {
     /// Reads YAML, and with it JSON. No text at all stands for an empty configuration.
-    pub(super) fn read(text: &str) -> Result<Self, String> {
+    pub(crate) fn read(text: &str) -> Result<Self, String> {
         if text.trim().is_empty() {
             return Ok(Self { place: Place { line: 1, column: 1 }, value: Value::Map(Vec::new()) });
         }
@@ -52,20 +52,20 @@ impl Node {
     }
 
     /// The plugin's configuration: of an Istio WasmPlugin its part, else the whole.
-    pub(super) fn plugin_config(&self) -> &Self {
+    pub(crate) fn plugin_config(&self) -> &Self {
         let is_plugin =
             matches!(self.get("kind"), Some(Self { value: Value::Text(kind), .. }) if kind == "WasmPlugin");
         let part = is_plugin.then(|| self.get("spec")?.get("pluginConfig")).flatten();
         part.unwrap_or(self)
     }
 
-    pub(super) fn get(&self, name: &str) -> Option<&Self> {
+    pub(crate) fn get(&self, name: &str) -> Option<&Self> {
         let Value::Map(entries) = &self.value else { return None };
         entries.iter().find(|(key, _)| key.name == name).map(|(_, node)| node)
     }
 
     /// The value at a path such as `rules[2].prefix`.
-    pub(super) fn at(&self, path: &str) -> Option<&Self> {
+    pub(crate) fn at(&self, path: &str) -> Option<&Self> {
         let steps = path.split(['.', '[']).filter(|step| !step.is_empty());
         steps.into_iter().try_fold(self, |node, step| {
             match (step.strip_suffix(']').and_then(|index| index.parse::<usize>().ok()), &node.value) {
@@ -75,7 +75,7 @@ impl Node {
         })
     }
 
-    pub(super) fn to_json(&self) -> Json {
+    pub(crate) fn to_json(&self) -> Json {
         match &self.value {
             Value::Null => Json::Null,
             Value::Bool(truth) => Json::Bool(*truth),
@@ -90,7 +90,7 @@ impl Node {
     }
 
     /// What it is, for a person; never the value, which may be a secret.
-    pub(super) fn kind(&self) -> &'static str {
+    pub(crate) fn kind(&self) -> &'static str {
         match &self.value {
             Value::Null => "nothing (null)",
             Value::Bool(_) => "true or false",

@@ -1,0 +1,160 @@
+//! Documents and the operations that come of them.
+
+use super::*;
+
+fn read(text: &str, base: Option<&str>) -> (Result<Vec<String>, String>, Vec<String>) {
+    let root = Node::read(text).unwrap();
+    let mut document = Document::new(&root, base.map(str::to_owned));
+    let told = |Problem { place, message }: &Problem| format!("{}:{}: {message}", place.line, place.column);
+    let operations = document.operations().map_err(|problem| told(&problem));
+    let lines = operations.map(|all| all.iter().map(|one| one.texts().join(" ")).collect());
+    (lines, document.warnings.iter().map(told).collect())
+}
+
+#[track_caller]
+fn gives(text: &str, expected: &[&str]) {
+    let text = format!("openapi: 3.1.0\n{text}");
+    assert_eq!(read(&text, None), (Ok(expected.iter().map(ToString::to_string).collect()), vec![]));
+}
+
+#[track_caller]
+fn refused(text: &str, expected: &str) {
+    let error = read(text, None).0.unwrap_err();
+    assert!(error.starts_with(expected), "{error}");
+}
+
+#[test]
+fn the_most_specific_path_comes_first() {
+    gives(
+        "paths:
+  /users/{id}: { get: { operationId: GetUser }, delete: {} }
+  /users/me: { get: { operationId: Me } }
+  /users/{id}.json: { get: { operationId: Json } }
+  /{other}/me: { get: { operationId: Other } }
+  x-internal: true
+",
+        &[
+            "GET /users/me Me",
+            "GET /users/{id}.json Json",
+            "GET /users/{id} GetUser",
+            "DELETE /users/{id} DELETE /users/{id}",
+            "GET /{other}/me Other",
+        ],
+    );
+}
+
+#[test]
+fn documents_are_json_too() {
+    gives(
+        "paths: {\"/a\": {\"get\": {\"operationId\": \"${x}\", \"responses\": {200: {}, \"404\": {}}}}}",
+        &["GET /a $${x}"],
+    );
+}
+
+#[test]
+fn what_is_no_method_is_no_operation() {
+    gives(
+        "paths:\n  /a: { summary: x, parameters: [], x-b: 1, post: { operationId: A } }\n  /b: ~\n",
+        &["POST /a A"],
+    );
+}
+
+#[test]
+fn servers_stand_before_the_paths() {
+    gives(
+        "servers:
+  - { url: 'https://api.example.com/v1/' }
+  - { url: '/v2' }
+  - { url: '//example.com' }
+  - { url: 'https://{region}.example.com/{base}', variables: { region: { default: eu }, base: { enum: [v1, v3], default: v3 } } }
+paths:
+  /a: { get: { operationId: A } }
+  /b:
+    servers: [{ url: 'http://b.example.com/b?x#y' }]
+    get: { operationId: B }
+    put: { operationId: PutB, servers: [{ url: / }] }
+  /c: { get: { operationId: C, servers: [] } }
+",
+        &[
+            "GET /a A", "PUT /b PutB", "GET /c C", "GET /b/b B", "GET /v1/a A", "GET /v1/c C", "GET /v2/a A", "GET /v2/c C",
+            "GET /v3/a A", "GET /v3/c C",
+        ],
+    );
+    let (operations, _) =
+        read("openapi: 3.0.0\nservers: [{ url: ignored }]\npaths: { /a: { get: {} } }\n", Some("/x"));
+    assert_eq!(operations, Ok(vec!["GET /x/a GET /a".to_owned()]));
+}
+
+#[test]
+fn references_within_the_document_are_followed() {
+    gives(
+        "paths:
+  /a: { $ref: '#/components/pathItems/a~1b' }
+components: { pathItems: { a/b: { get: { operationId: A } } } }
+",
+        &["GET /a A"],
+    );
+    refused(
+        "openapi: 3.1.0\npaths:\n  /a: { $ref: other.yaml#/a }\n",
+        "3:15: `other.yaml#/a` is in another file; bundle",
+    );
+    refused("openapi: 3.1.0\npaths:\n  /a: { $ref: '#/b' }\n", "3:15: there is no `#/b`");
+    refused("openapi: 3.1.0\npaths:\n  /a: { $ref: '#/paths/~1a' }\n", "3:7: references go round");
+}
+
+#[test]
+fn what_is_odd_is_warned_of() {
+    let (operations, warnings) = read(
+        "openapi: 3.0.3
+paths:
+  /a/{x}:
+    get: { operationId: A }
+  /a/{y}:
+    get: { operationId: B }
+    put: { operationId: A }
+",
+        None,
+    );
+    assert_eq!(operations, Ok(vec!["GET /a/{x} A".to_owned(), "PUT /a/{y} A".to_owned()]));
+    assert_eq!(
+        warnings,
+        [
+            "7:5: the operationId `A` is also that of line 4; the two will not be told apart",
+            "6:5: `GET /a/{y}` has the same requests as line 4, and is left out",
+        ]
+    );
+}
+
+#[test]
+fn mistakes_are_told_with_place_and_remedy() {
+    refused("{}", "1:1: expected an OpenAPI 3 document");
+    refused("swagger: '2.0'", "1:1: this is OpenAPI 2 (Swagger); convert it");
+    refused("openapi: 4.0.0", "1:1: expected OpenAPI 3, found \"4.0.0\"");
+    refused("openapi: 3.0.0", "1:1: there are no `paths`");
+    refused("openapi: 3.0\npaths: {}", "2:8: no path has an operation");
+    refused("openapi: 3.0.0\npaths: []", "2:8: expected a mapping, found a list");
+    refused("openapi: 3.0.0\npaths:\n  a: { get: {} }", "3:3: `a`: expected a path that begins with /");
+    refused("openapi: 3.0.0\npaths:\n  /a/{b: { get: {} }", "3:3: `/a/{b`: expected a name and a }");
+    refused("openapi: 3.0.0\npaths: { /a: 7 }", "2:14: expected a mapping, found a whole number");
+    refused("openapi: 3.0.0\npaths: { /a: { get: [] } }", "2:21: expected a mapping, found a list");
+    refused("openapi: 3.0.0\npaths: { /a: { get: { operationId: 7 } } }", "2:36: expected a text (in quotes");
+    refused(
+        "openapi: 3.0.0\npaths: { /a: { get: { operationId: '' } } }",
+        "2:36: an operationId is not empty",
+    );
+    let with =
+        |servers: &str| format!("openapi: 3.0.0\nservers: {servers}\npaths: {{ /a: {{ get: {{}} }} }}\n");
+    refused(&with("{}"), "2:10: expected a list of servers");
+    refused(&with("[{}]"), "2:11: the server has no `url`");
+    refused(
+        &with("[{ url: v1 }]"),
+        "2:11: the URL `v1` is relative to where the document is served; give --base-path",
+    );
+    refused(&with("[{ url: '/{v}' }]"), "2:18: the variable `v` has no `default`");
+    refused(&with("[{ url: '/{v' }]"), "2:18: expected a } behind");
+    let many = "{v}".repeat(10);
+    let many = format!("[{{ url: /{many}, variables: {{ v: {{ enum: [a, b], default: a }} }} }}]")
+        .replace("url: /", "url: '/")
+        .replace("}, variables", "}', variables");
+    refused(&with(&many), "2:18: the variables make more than 1000");
+}
