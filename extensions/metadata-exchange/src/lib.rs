@@ -3,12 +3,15 @@
 
 mod around;
 pub mod config;
+mod connection;
 mod node;
 pub mod policy;
 mod stream;
+mod tcp;
 
 use around::Around;
-use config::{Config, Metadata, Trust};
+use config::{Config, Trust};
+use connection::Connection;
 use policy::local::Local;
 use policy::peers::Peers;
 use policy::plan::{self, Plans};
@@ -16,8 +19,8 @@ use proxy_wasm_kit::foreign::{LifeSpan, Property};
 use proxy_wasm_kit::prelude::*;
 use proxy_wasm_kit_mesh::Peer;
 use std::cell::RefCell;
-use std::fmt::Display;
 use stream::{DOWNSTREAM, Stream, UPSTREAM};
+use tcp::Tcp;
 
 /// The plugin: one configuration on one worker.
 struct MetadataExchange {
@@ -26,9 +29,11 @@ struct MetadataExchange {
     local: Local,
     peers: RefCell<Peers>,
     refused: Counter,
+    trust: Trust,
+    tcp: Tcp,
 }
 
-proxy_wasm_kit::entry!(MetadataExchange);
+proxy_wasm_kit::entry!(http, tcp: MetadataExchange);
 
 impl Extension for MetadataExchange {
     type Config = Config;
@@ -39,23 +44,16 @@ impl Extension for MetadataExchange {
     fn configure(config: Config, root: &Root) -> Result<Self, ConfigError> {
         let plans = Plans::new(&config);
         plans.warnings.iter().for_each(|warning| log::warn!("configuration: {warning}"));
-        let node = node::read()?;
-        let kind = config.metadata.unwrap_or(if plan::has_lists(&config) {
-            Metadata::Reduced
-        } else {
-            Metadata::Full
-        });
-        let local = match kind {
-            Metadata::Full => Local::full(&node),
-            Metadata::Reduced => Local::reduced(&node, &config.additional_labels),
-        };
+        let local = Local::new(&config, &node::read()?);
         for end in [DOWNSTREAM, UPSTREAM] {
             Property::new(end.peer).flat_buffer(Peer::FLAT_SCHEMA).lives(LifeSpan::Request).declare(root)?;
         }
         let most = usize::try_from(config.max_peer_cache_size.unwrap_or(500)).unwrap_or(0);
         let around = Around::new(root, &plans, plan::stated(&config));
         let refused = root.counter("metadata_exchange_refused")?;
-        Ok(Self { plans, around, local, peers: RefCell::new(Peers::new(most)), refused })
+        let tcp = Tcp::new(root, &local)?;
+        let peers = RefCell::new(Peers::new(most));
+        Ok(Self { plans, around, local, peers, refused, trust: config.trust, tcp })
     }
 
     /// The original never stood in the way. Without knowing whom to trust, nobody is.
@@ -69,10 +67,10 @@ impl Extension for MetadataExchange {
     }
 }
 
-impl MetadataExchange {
-    fn refuse(&self, why: impl Display) {
-        log::debug!("a peer is not believed: {why}");
-        // A count that is lost must not cost a request.
-        let _ = self.refused.add(1);
+impl AlsoTcp for MetadataExchange {
+    type Connection = Connection;
+
+    fn connection(self: &Rc<Self>) -> Connection {
+        Connection::new(self.clone())
     }
 }

@@ -1,6 +1,7 @@
 //! What is decided: whom to believe, what to tell whom. Values in, values out.
 
 pub mod baggage;
+pub mod frame;
 pub mod local;
 pub mod lru;
 pub mod peers;
@@ -74,8 +75,7 @@ impl<'a> Said<'a> {
 
     /// The id, if it is one that can be believed.
     pub fn id(&self) -> Option<&'a [u8]> {
-        let text = |id: &&[u8]| std::str::from_utf8(id).is_ok_and(|id| !id.contains(char::is_control));
-        self.id.value().filter(|id| id.len() <= LONGEST_ID).filter(text)
+        self.id.value().filter(|id| is_id(id))
     }
 
     /// The metadata, as it was sent.
@@ -104,6 +104,12 @@ impl<'a> Said<'a> {
             _ => None,
         }
     }
+}
+
+/// Whether this can be the id of a node.
+fn is_id(id: &[u8]) -> bool {
+    let text = std::str::from_utf8(id).is_ok_and(|id| !id.contains(char::is_control));
+    text && !id.is_empty() && id.len() <= LONGEST_ID
 }
 
 #[cfg(test)]

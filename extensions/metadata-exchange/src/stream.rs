@@ -6,6 +6,7 @@ use crate::policy::plan::{Plan, Way};
 use crate::policy::{BAGGAGE, ID, METADATA, Said, UNKNOWN_ID, baggage};
 use proxy_wasm_kit::prelude::*;
 use proxy_wasm_kit::set_filter_state;
+use std::fmt::Display;
 
 /// The filter state of one end of a stream.
 #[derive(Clone, Copy)]
@@ -93,6 +94,12 @@ struct Telling {
 }
 
 impl MetadataExchange {
+    pub(crate) fn refuse(&self, why: impl Display) {
+        log::debug!("a peer is not believed: {why}");
+        // A count that is lost must not cost a request.
+        let _ = self.refused.add(1);
+    }
+
     /// Puts what is believed into filter state. It ends with the stream, so each stream has to be told.
     fn remember(&self, said: &Said<'_>, ways: &[Way], end: End) -> Result<(), HostError> {
         for way in ways {

@@ -263,7 +263,7 @@ impl<G: Guest> Worker<G> {
     }
 
     /// What the access log shows of the expressions that were asked for, once all plugins have logged.
-    fn log_expressions(&mut self, id: u32) {
+    pub(super) fn log_expressions(&mut self, id: u32) {
         let Some(context) = self.at(id, 0, |stream| stream.seat().context) else { return };
         self.at(id, 0, |stream| stream.seat().logging = true);
         let sources = self.vm.borrow().setup.expressions.clone();

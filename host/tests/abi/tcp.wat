@@ -1,5 +1,5 @@
 ;; A network filter. The first byte of what it sees says what it does: P pauses, X and Y close one side or the other, R
-;; replaces everything, A appends, ! dies. Configured with one byte, it stops each new connection; with two, a timer lets the last
+;; replaces everything, A appends, E writes to the client before the server has said anything, ! dies. Configured with one byte, it stops each new connection; with two, a timer lets the last
 ;; one go on.
 (global $stops (mut i32) (i32.const 0))
 (global $last (mut i32) (i32.const 0))
@@ -45,6 +45,9 @@
   (if (i32.eq (local.get $word) (i32.const 65)) ;; A
     (then (call $say (str "append")
       (call $proxy_set_buffer_bytes (local.get $buffer) (local.get $size) (i32.const 0) (str " and more")))))
+  (if (i32.eq (local.get $word) (i32.const 69)) ;; E
+    (then (call $say (str "early")
+      (call $proxy_set_buffer_bytes (i32.const 3) (i32.const 0) (i32.const 0) (str "hello")))))
   (if (i32.eq (local.get $word) (i32.const 33)) (then unreachable)) ;; !
   (i32.const 0))
 

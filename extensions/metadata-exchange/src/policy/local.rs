@@ -1,6 +1,7 @@
 //! What is told of the own workload, made once.
 
-use super::{baggage, peers};
+use super::{baggage, peers, plan};
+use crate::config::{Config, Metadata};
 use proxy_wasm_kit_mesh::message::{Struct, Value};
 use proxy_wasm_kit_mesh::{Peer, peer::key};
 
@@ -35,6 +36,15 @@ const LABELS: [&str; 4] =
     ["app", "service.istio.io/canonical-name", "service.istio.io/canonical-revision", "version"];
 
 impl Local {
+    /// What the configuration wants to be told.
+    pub fn new(config: &Config, node: &Node) -> Self {
+        let usual = if plan::has_lists(config) { Metadata::Reduced } else { Metadata::Full };
+        match config.metadata.unwrap_or(usual) {
+            Metadata::Full => Self::full(node),
+            Metadata::Reduced => Self::reduced(node, &config.additional_labels),
+        }
+    }
+
     /// With all metadata, as the original told it.
     pub fn full(node: &Node) -> Self {
         Self::telling(node, node.peer.to_struct())

@@ -1,6 +1,7 @@
 //! What is believed and what is told, by values alone.
 
 use super::baggage;
+use super::frame::{self, Start};
 use super::local::{Local, Node};
 use super::peers::{Peers, Refusal, encode};
 use super::plan::{Plans, Side, Way};
@@ -211,4 +212,48 @@ fn a_struct_that_says_little_is_a_peer() {
     message.push_text("NAME", "a");
     let flat = Peers::new(0).by_header(encode(&message.encode()).as_bytes()).unwrap();
     assert_eq!(Peer::from_flat(&flat).unwrap().name.as_deref(), Some("a"));
+}
+
+/// The frame of a connection, for the workload that Istio's tests publish.
+fn frame() -> Vec<u8> {
+    frame::write(&Local::full(&node()))
+}
+
+#[test]
+fn a_frame_is_laid_out_as_istio_does() {
+    let frame = frame();
+    assert_eq!(frame[..4], [0x3d, 0x23, 0x04, 0x67]);
+    assert_eq!(u32::from_be_bytes(frame[4..8].try_into().unwrap()) as usize, frame.len() - 8);
+    let any = b"\x0a\x2atype.googleapis.com/google.protobuf.Struct\x12";
+    assert_eq!(frame[8..8 + any.len()], any[..]);
+    let Start::Frame { peer, id, length } = frame::read(&[&frame[..], b"rest"].concat()) else { panic!() };
+    assert_eq!((*peer, id.as_deref(), length), (node().peer, Some("node"), frame.len()));
+}
+
+#[test]
+fn a_frame_in_pieces_is_waited_for_and_nothing_else() {
+    let frame = frame();
+    for end in 0..frame.len() {
+        assert_eq!(frame::read(&frame[..end]), Start::Part, "{end} bytes");
+    }
+    assert_eq!(frame::read(b"=#\x04h"), Start::Other);
+    assert_eq!(frame::read(b"GET / HTTP/1.1"), Start::Other);
+    let too_long = [&frame[..4], &(frame::LONGEST as u32 + 1).to_be_bytes()].concat();
+    assert_eq!(frame::read(&too_long), Start::Broken(Malformed::TooLarge));
+    let longest = [&frame[..4], &(frame::LONGEST as u32).to_be_bytes()].concat();
+    assert_eq!(frame::read(&longest), Start::Part);
+}
+
+#[test]
+fn every_bent_frame_is_one_thing_or_another() {
+    let frame = frame();
+    for at in 0..frame.len() {
+        for bit in [0x01, 0x80] {
+            let mut bent = frame.clone();
+            bent[at] ^= bit;
+            if let Start::Frame { peer, length, .. } = frame::read(&bent) {
+                assert!(length <= bent.len() && peer.encode().len() <= MAX_BYTES);
+            }
+        }
+    }
 }

@@ -210,6 +210,7 @@ impl<G: Guest> Worker<G> {
             let context = self.context_at(id, *seat);
             self.notify(&Call::ConnectionClose { context, side: Side::Request, closed_by });
         }
+        self.log_expressions(id);
         for seat in heard {
             let context = self.context_at(id, seat);
             self.notify(&Call::Done { context });
