@@ -8,6 +8,24 @@ use proxy_wasm_kit_host::case::{Subject, subjects_main};
 use proxy_wasm_kit_prune::{Options, prune};
 use proxy_wasm_kit_tests::{envoy, files, root};
 
+/// What is left of some: one hook, TCP, both kinds, a call that a message waits for.
+const CALLBACKS: [(&str, &str); 4] = [
+    ("cel_gate", "configure context_create memory_allocate request_headers"),
+    (
+        "handshake",
+        "configure context_create delete downstream_connection_close downstream_data memory_allocate upstream_data",
+    ),
+    (
+        "both_kinds",
+        "configure context_create delete downstream_data log memory_allocate request_headers tick",
+    ),
+    (
+        "authorize",
+        "configure context_create delete http_call_response memory_allocate request_body request_headers \
+         request_trailers tick",
+    ),
+];
+
 fn main() -> ExitCode {
     let built = build();
     let sources = files("rs").into_iter().filter(|path| path.starts_with("sdk/examples/"));
@@ -43,6 +61,12 @@ fn pruned(module: &Path) -> PathBuf {
     let wasm = std::fs::read(module).expect("cargo has built it");
     let pruned =
         prune(&wasm, Options { strip: true }).unwrap_or_else(|error| panic!("{}: {error}", module.display()));
+    let name = module.file_stem().unwrap_or_default().to_string_lossy();
+    let left: Vec<&str> =
+        pruned.callbacks.iter().filter_map(|callback| callback.strip_prefix("proxy_on_")).collect();
+    if let Some((_, expected)) = CALLBACKS.iter().find(|(example, _)| *example == name) {
+        assert_eq!(left.join(" "), *expected, "{name}");
+    }
     std::fs::write(&path, pruned.module).expect("the target folder can be written to");
     path
 }

@@ -18,27 +18,22 @@ pub(crate) type Field = (Vec<u8>, Vec<u8>);
 /// The longest time that the ABI can say, in milliseconds.
 const LONGEST: Duration = Duration::from_millis(u32::MAX as u64);
 
-/// How calls are begun.
-#[derive(Clone, Copy)]
-struct Way {
-    http_call: fn(&HttpCall<'_>) -> Result<u32>,
-    grpc_call: fn(&Method<'_>, &[u8], Duration) -> Result<u32>,
-    grpc_stream: fn(&Method<'_>) -> Result<u32>,
-}
+type BeginHttp = fn(&HttpCall<'_>) -> Result<u32>;
+type BeginGrpc = fn(&Method<'_>, &[u8], Duration) -> Result<u32>;
+type BeginStream = fn(&Method<'_>) -> Result<u32>;
 
+// How calls are begun. Each stands alone, so that pruning drops those that nobody makes.
 thread_local! {
-    static WAY: Cell<Way> = const {
-        Cell::new(Way { http_call: direct::http_call, grpc_call: direct::grpc_call, grpc_stream: direct::grpc_stream })
-    };
+    static HTTP_CALL: Cell<BeginHttp> = const { Cell::new(direct::http_call) };
+    static GRPC_CALL: Cell<BeginGrpc> = const { Cell::new(direct::grpc_call) };
+    static GRPC_STREAM: Cell<BeginStream> = const { Cell::new(direct::grpc_stream) };
 }
 
 /// From now on calls are begun through the crate, whose dispatcher brings the answers.
 pub(crate) fn begin_through_the_crate() {
-    WAY.set(Way {
-        http_call: through_the_crate::http_call,
-        grpc_call: through_the_crate::grpc_call,
-        grpc_stream: through_the_crate::grpc_stream,
-    });
+    HTTP_CALL.set(through_the_crate::http_call);
+    GRPC_CALL.set(through_the_crate::grpc_call);
+    GRPC_STREAM.set(through_the_crate::grpc_stream);
 }
 
 /// An HTTP request to a cluster.
@@ -66,7 +61,7 @@ pub(crate) fn http_call(
     trailers: &[Field],
     timeout: Duration,
 ) -> Result<u32> {
-    (WAY.get().http_call)(&HttpCall { cluster, headers, body, trailers, timeout })
+    HTTP_CALL.get()(&HttpCall { cluster, headers, body, trailers, timeout })
 }
 
 fn milliseconds(timeout: Duration) -> Duration {
@@ -83,7 +78,7 @@ pub(crate) fn grpc_call(
     message: &[u8],
     timeout: Duration,
 ) -> Result<u32> {
-    (WAY.get().grpc_call)(&Method { cluster, service, name: method, metadata }, message, timeout)
+    GRPC_CALL.get()(&Method { cluster, service, name: method, metadata }, message, timeout)
 }
 
 /// Opens a gRPC stream and gives its token.
@@ -93,7 +88,7 @@ pub(crate) fn grpc_stream(
     method: &str,
     metadata: &[(&str, &[u8])],
 ) -> Result<u32> {
-    (WAY.get().grpc_stream)(&Method { cluster, service, name: method, metadata })
+    GRPC_STREAM.get()(&Method { cluster, service, name: method, metadata })
 }
 
 mod through_the_crate {
