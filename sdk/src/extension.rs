@@ -123,7 +123,19 @@ pub trait Extension: Sized + 'static {
 
 /// One HTTP stream: a request and its response.
 ///
-/// Each hook has a default that lets everything pass. A hook that fails hands its error to [`on_error`](Self::on_error).
+/// Each hook has a default that lets everything pass, and the proxy does not even enter a pruned module for it. They run in
+/// this order:
+///
+/// | hook | when |
+/// |---|---|
+/// | [`on_request_headers`](Self::on_request_headers) | first; not for a request that a filter before this one has answered |
+/// | [`on_request_body`](Self::on_request_body) | for each chunk of the body, if there is one |
+/// | [`on_request_trailers`](Self::on_request_trailers) | at the end of a request with trailers |
+/// | [`on_response_headers`](Self::on_response_headers) | for the upstream's response, or a local reply, also this filter's own |
+/// | [`on_response_body`](Self::on_response_body), [`on_response_trailers`](Self::on_response_trailers) | as for the request |
+/// | [`on_log`](Self::on_log), [`on_done`](Self::on_done) | once each, when the stream is over, also of one that never reached this filter |
+///
+/// A hook that fails hands its error to [`on_error`](Self::on_error), which decides about the message.
 ///
 /// ```
 /// use proxy_wasm_kit::prelude::*;
@@ -139,67 +151,41 @@ pub trait Extension: Sized + 'static {
 ///     }
 /// }
 /// ```
+#[allow(unused_variables, reason = "who overrides a hook gets its names from here")]
 pub trait HttpFilter: 'static {
     /// The request's headers have arrived.
-    ///
-    /// # Errors
-    ///
-    /// An error goes to [`on_error`](Self::on_error), as from every hook.
-    fn on_request_headers(&mut self, _request: &mut RequestHeaders<'_>) -> Result {
+    fn on_request_headers(&mut self, request: &mut RequestHeaders<'_>) -> Result {
         Ok(Flow::Continue)
     }
 
     /// A chunk of the request's body has arrived.
-    ///
-    /// # Errors
-    ///
-    /// An error goes to [`on_error`](Self::on_error).
-    fn on_request_body(&mut self, _body: &mut RequestBody<'_>) -> Result<BodyFlow> {
+    fn on_request_body(&mut self, body: &mut RequestBody<'_>) -> Result<BodyFlow> {
         Ok(BodyFlow::Continue)
     }
 
     /// The request's trailers have arrived. They are the end of the request; no body chunk said so before.
-    ///
-    /// # Errors
-    ///
-    /// An error goes to [`on_error`](Self::on_error).
-    fn on_request_trailers(&mut self, _request: &mut RequestTrailers<'_>) -> Result {
+    fn on_request_trailers(&mut self, request: &mut RequestTrailers<'_>) -> Result {
         Ok(Flow::Continue)
     }
 
     /// The response's headers have arrived. Local replies come through here too.
-    ///
-    /// # Errors
-    ///
-    /// An error goes to [`on_error`](Self::on_error).
-    fn on_response_headers(&mut self, _response: &mut ResponseHeaders<'_>) -> Result {
+    fn on_response_headers(&mut self, response: &mut ResponseHeaders<'_>) -> Result {
         Ok(Flow::Continue)
     }
 
     /// A chunk of the response's body has arrived.
-    ///
-    /// # Errors
-    ///
-    /// An error goes to [`on_error`](Self::on_error).
-    fn on_response_body(&mut self, _body: &mut ResponseBody<'_>) -> Result<BodyFlow> {
+    fn on_response_body(&mut self, body: &mut ResponseBody<'_>) -> Result<BodyFlow> {
         Ok(BodyFlow::Continue)
     }
 
     /// The response's trailers have arrived.
-    ///
-    /// # Errors
-    ///
-    /// An error goes to [`on_error`](Self::on_error).
-    fn on_response_trailers(&mut self, _response: &mut ResponseTrailers<'_>) -> Result {
+    fn on_response_trailers(&mut self, response: &mut ResponseTrailers<'_>) -> Result {
         Ok(Flow::Continue)
     }
 
     /// The stream is over and is being logged. Runs for streams that never reached this filter, too.
-    ///
-    /// # Errors
-    ///
-    /// An error is logged.
-    fn on_log(&mut self, _log: &Log<'_>) -> Result<()> {
+    /// An error is only logged.
+    fn on_log(&mut self, log: &Log<'_>) -> Result<()> {
         Ok(())
     }
 

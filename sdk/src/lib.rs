@@ -31,13 +31,13 @@
 //!     fn on_request_headers(&mut self, request: &mut RequestHeaders<'_>) -> Result {
 //!         let Tenants(config, refused) = &*self.0;
 //!         let headers = request.headers().snapshot()?;
-//!         match headers.only("x-tenant") {
-//!             Ok(Some(tenant)) if config.tenants.iter().any(|known| known.as_bytes() == tenant) => Ok(Flow::Continue),
-//!             _ => {
-//!                 refused.add(1)?;
-//!                 Ok(Flow::Reply(Response::new(403).details("unknown_tenant")))
-//!             }
+//!         if let Ok(Some(tenant)) = headers.only("x-tenant")
+//!             && config.tenants.iter().any(|known| known.as_bytes() == tenant)
+//!         {
+//!             return Ok(Flow::Continue);
 //!         }
+//!         refused.add(1)?;
+//!         Ok(Flow::Reply(Response::new(403).details("unknown_tenant")))
 //!     }
 //! }
 //!

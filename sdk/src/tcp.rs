@@ -130,7 +130,8 @@ pub trait AlsoTcp: Extension {
 
 /// One TCP connection: bytes from the client (downstream) and from the server (upstream).
 ///
-/// Data can be read and edited only in its own hook. A plugin cannot send by itself, for example a greeting before the
+/// A hook that fails hands its error to [`on_error`](Self::on_error), which decides about the connection; by default it is
+/// closed. Data can be read and edited only in its own hook. A plugin cannot send by itself, for example a greeting before the
 /// server has said anything: Envoy has no buffer to write to then.
 ///
 /// ```
@@ -146,39 +147,28 @@ pub trait AlsoTcp: Extension {
 ///     }
 /// }
 /// ```
+#[allow(unused_variables, reason = "who overrides a hook gets its names from here")]
 pub trait TcpFilter: 'static {
     /// A client has connected. [`TcpFlow::Buffer`] keeps the connection waiting until it ends: nothing is read.
-    ///
-    /// # Errors
-    ///
-    /// An error goes to [`on_error`](Self::on_error), as from every hook.
     fn on_connection(&mut self) -> Result<TcpFlow> {
         Ok(TcpFlow::Continue)
     }
 
     /// Bytes have come from the client.
-    ///
-    /// # Errors
-    ///
-    /// An error goes to [`on_error`](Self::on_error).
-    fn on_downstream_data(&mut self, _data: &mut DownstreamData<'_>) -> Result<TcpFlow> {
+    fn on_downstream_data(&mut self, data: &mut DownstreamData<'_>) -> Result<TcpFlow> {
         Ok(TcpFlow::Continue)
     }
 
     /// Bytes have come from the server.
-    ///
-    /// # Errors
-    ///
-    /// An error goes to [`on_error`](Self::on_error).
-    fn on_upstream_data(&mut self, _data: &mut UpstreamData<'_>) -> Result<TcpFlow> {
+    fn on_upstream_data(&mut self, data: &mut UpstreamData<'_>) -> Result<TcpFlow> {
         Ok(TcpFlow::Continue)
     }
 
     /// The client's side is closed.
-    fn on_downstream_close(&mut self, _by: Closer) {}
+    fn on_downstream_close(&mut self, by: Closer) {}
 
     /// The server's side is closed. Envoy tells it when the server sends no more, and not by whom.
-    fn on_upstream_close(&mut self, _by: Closer) {}
+    fn on_upstream_close(&mut self, by: Closer) {}
 
     /// The connection is being logged. Envoy calls it after [`on_done`](Self::on_done).
     fn on_log(&mut self) {}
@@ -187,7 +177,7 @@ pub trait TcpFilter: 'static {
     fn on_done(&mut self) {}
 
     /// A hook failed: what happens to the connection? The error has been logged. The default closes it.
-    fn on_error(&mut self, _error: &Error) -> TcpFlow {
+    fn on_error(&mut self, error: &Error) -> TcpFlow {
         TcpFlow::Close
     }
 }
