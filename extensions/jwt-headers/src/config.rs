@@ -1,8 +1,12 @@
 //! The configuration as an operator writes it: names, defaults and types, nothing decided yet. Names are those of Envoy's
 //! `JwtAuthentication` wherever it has one.
 
+mod action;
+mod istio;
 mod scalar;
 
+pub use action::{Action, Condition, HeaderAction, Metadata, QueryAction, Trust};
+pub use istio::{JwtHeader, JwtRule, OutputClaim};
 pub use scalar::Span;
 
 use proxy_wasm_kit::{Config, Schema};
@@ -17,6 +21,9 @@ pub struct Config {
     /// Who issues tokens, by a name for each.
     #[serde(default)]
     pub providers: BTreeMap<String, Provider>,
+    /// The same in the fields of Istio's RequestAuthentication, instead of `providers`, `rules` and `requires`.
+    #[serde(default, rename = "jwtRules", deserialize_with = "present")]
+    pub jwt_rules: Option<Vec<JwtRule>>,
     /// What is required of which requests: the first that matches.
     #[serde(default)]
     pub rules: Vec<Rule>,
@@ -26,6 +33,15 @@ pub struct Config {
     /// Requirements by name, for `requirement_name` of a rule.
     #[serde(default)]
     pub requirement_map: BTreeMap<String, Requirement>,
+    /// What claims do to a request that passes, one after the other.
+    #[serde(default)]
+    pub actions: Vec<Action>,
+    /// Whose claims `actions` are about: those of tokens that are verified here, or of dynamic metadata.
+    #[serde(default)]
+    pub trust: Trust,
+    /// Where they are in dynamic metadata.
+    #[serde(default, deserialize_with = "present")]
+    pub metadata: Option<Metadata>,
     /// Whether preflight requests of CORS, which cannot carry a token, pass.
     #[serde(default, deserialize_with = "flag")]
     #[schema(json = r#""enum":[true,false,"true","false"]"#)]
@@ -34,6 +50,10 @@ pub struct Config {
     #[serde(default, deserialize_with = "flag")]
     #[schema(json = r#""enum":[true,false,"true","false"]"#)]
     pub strip_failure_response: bool,
+    /// What requests are answered that need keys which cannot be fetched: 401, as by jwt_authn, or 503.
+    #[serde(default, deserialize_with = "present_number")]
+    #[schema(json = r#""enum":[401,503,"401","503"]"#)]
+    pub fetch_failure_status: Option<u32>,
     /// Whether to count requests. Off by default, because each count is a host call.
     #[serde(default, deserialize_with = "flag")]
     #[schema(json = r#""enum":[true,false,"true","false"]"#)]
@@ -75,6 +95,9 @@ pub struct Provider {
     /// The keys themselves.
     #[serde(default, deserialize_with = "present")]
     pub local_jwks: Option<LocalJwks>,
+    /// Where the keys are fetched.
+    #[serde(default, deserialize_with = "present")]
+    pub remote_jwks: Option<RemoteJwks>,
     /// Headers in which tokens are.
     #[serde(default)]
     pub from_headers: Vec<FromHeader>,
@@ -116,6 +139,87 @@ pub struct LocalJwks {
     /// Public keys in PEM, `BEGIN PUBLIC KEY`.
     #[serde(default, deserialize_with = "present")]
     pub pem: Option<String>,
+}
+
+/// A server that has the keys.
+#[derive(Debug, Default, Deserialize, Schema)]
+#[serde(deny_unknown_fields)]
+pub struct RemoteJwks {
+    /// What is asked for.
+    pub http_uri: HttpUri,
+    /// How long fetched keys are new; 10 minutes by default. They are fetched again before it is over.
+    #[serde(default, deserialize_with = "present")]
+    #[schema(json = r#""type":["string","number","object"]"#)]
+    pub cache_duration: Option<Span>,
+    /// How long keys are used after that, if the server fails; an hour by default.
+    #[serde(default, deserialize_with = "present")]
+    #[schema(json = r#""type":["string","number","object"]"#)]
+    pub max_stale: Option<Span>,
+    /// The shortest time between two fetches because of a `kid` that is not known; 10 seconds by default.
+    #[serde(default, deserialize_with = "present")]
+    #[schema(json = r#""type":["string","number","object"]"#)]
+    pub refetch_interval: Option<Span>,
+    /// Keys are always fetched without a request that asks for them; here only the time after a failure counts.
+    #[serde(default)]
+    pub async_fetch: AsyncFetch,
+    /// What is done about a fetch that fails, before it has failed.
+    #[serde(default)]
+    pub retry_policy: RetryPolicy,
+}
+
+/// A URL, and the cluster that leads there.
+#[derive(Debug, Default, Deserialize, Schema)]
+#[serde(deny_unknown_fields)]
+pub struct HttpUri {
+    /// The URL.
+    pub uri: String,
+    /// The cluster.
+    pub cluster: String,
+    /// How long an answer may take; 5 seconds by default.
+    #[serde(default, deserialize_with = "present")]
+    #[schema(json = r#""type":["string","number","object"]"#)]
+    pub timeout: Option<Span>,
+}
+
+/// When keys are fetched.
+#[derive(Debug, Default, Deserialize, Schema)]
+#[serde(deny_unknown_fields)]
+pub struct AsyncFetch {
+    /// As Envoy's, and without effect: a plugin cannot hold a listener back.
+    #[serde(default, deserialize_with = "flag")]
+    #[schema(json = r#""enum":[true,false,"true","false"]"#)]
+    pub fast_listener: bool,
+    /// The time after a failure; a second by default.
+    #[serde(default, deserialize_with = "present")]
+    #[schema(json = r#""type":["string","number","object"]"#)]
+    pub failed_refetch_duration: Option<Span>,
+}
+
+/// How often a fetch is tried.
+#[derive(Debug, Default, Deserialize, Schema)]
+#[serde(deny_unknown_fields)]
+pub struct RetryPolicy {
+    /// So many times more than once, at most 10.
+    #[serde(default, deserialize_with = "present_number")]
+    #[schema(json = r#""type":["number","string"],"minimum":0,"maximum":10"#)]
+    pub num_retries: Option<u32>,
+    /// With these times in between.
+    #[serde(default)]
+    pub retry_back_off: BackOff,
+}
+
+/// Times that double.
+#[derive(Debug, Default, Deserialize, Schema)]
+#[serde(deny_unknown_fields)]
+pub struct BackOff {
+    /// The first; a second by default.
+    #[serde(default, deserialize_with = "present")]
+    #[schema(json = r#""type":["string","number","object"]"#)]
+    pub base_interval: Option<Span>,
+    /// The longest; ten times the first by default.
+    #[serde(default, deserialize_with = "present")]
+    #[schema(json = r#""type":["string","number","object"]"#)]
+    pub max_interval: Option<Span>,
 }
 
 /// A header in which a token is.

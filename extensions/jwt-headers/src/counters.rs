@@ -1,7 +1,9 @@
 //! Metrics: what became of requests. Each count is a host call, so they exist only when they are asked for.
 
-use crate::policy::Decision;
+use crate::policy::{Decision, Policy};
 use proxy_wasm_kit::{Counter, HostError, Root};
+use std::rc::Rc;
+use std::time::Duration;
 
 /// The counters of Envoy's jwt_authn.
 pub(crate) struct Counters {
@@ -11,7 +13,8 @@ pub(crate) struct Counters {
 }
 
 impl Counters {
-    pub(crate) fn define(root: &Root) -> Result<Self, HostError> {
+    pub(crate) fn define(root: &Root, policy: &Rc<Policy>) -> Result<Self, HostError> {
+        tell_lookups(root, policy.clone())?;
         Ok(Self {
             allowed: root.counter("jwt_headers_allowed")?,
             denied: root.counter("jwt_headers_denied")?,
@@ -25,7 +28,24 @@ impl Counters {
             Decision::Pass(_) => self.allowed,
             Decision::Preflight(_) => self.preflight,
             Decision::Deny(_) => self.denied,
+            Decision::Wait(_) => return,
         };
         let _ = counter.add(1);
     }
+}
+
+/// Once a second, so that no request pays for it.
+fn tell_lookups(root: &Root, policy: Rc<Policy>) -> Result<(), HostError> {
+    let (hits, misses) =
+        (root.counter("jwt_headers_jwt_cache_hit")?, root.counter("jwt_headers_jwt_cache_miss")?);
+    root.every(Duration::from_secs(1), async move || {
+        let (hit, missed) = policy.take_lookups();
+        for (counter, count) in [(hits, hit), (misses, missed)] {
+            if count > 0 {
+                counter.add(count)?;
+            }
+        }
+        Ok(())
+    });
+    Ok(())
 }

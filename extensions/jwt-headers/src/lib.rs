@@ -4,21 +4,28 @@
 pub mod config;
 mod counters;
 mod forward;
+mod judge;
+mod jwks;
 pub mod policy;
 mod reply;
 mod signatures;
+mod trusted;
 
 use counters::Counters;
-use policy::{Decision, Mistake, Policy};
+use jwks::Jwks;
+use policy::{Mistake, Policy};
 use proxy_wasm_kit::prelude::*;
-use signatures::{Present, Signatures};
+use reply::Denial;
+use signatures::Signatures;
 
 /// The plugin: one configuration on one worker.
 struct JwtHeaders {
-    policy: Policy,
+    policy: Rc<Policy>,
     counters: Option<Counters>,
     signatures: Signatures,
-    stripped: bool,
+    jwks: Jwks,
+    denial: Denial,
+    trusted: Option<config::Metadata>,
 }
 
 struct Request(Rc<JwtHeaders>);
@@ -33,11 +40,14 @@ impl Extension for JwtHeaders {
         let mut random = [0; 16];
         getrandom::fill(&mut random)
             .map_err(|error| ConfigError::new(format!("no random bytes: {error}")))?;
-        let policy = policy::compile(&config, random).map_err(refused)?;
+        let (policy, config) = policy::compile(config, random).map_err(refused)?;
+        let policy = Rc::new(policy);
         policy.warnings().iter().for_each(|warning| log::warn!("configuration: {warning}"));
-        let counters = config.metrics.then(|| Counters::define(root)).transpose()?;
+        let counters = config.metrics.then(|| Counters::define(root, &policy)).transpose()?;
         let signatures = Signatures::choose()?;
-        Ok(Self { policy, counters, signatures, stripped: config.strip_failure_response })
+        let jwks = Jwks::start(&config, &policy, root)?;
+        let trusted = trusted::source(&config);
+        Ok(Self { trusted, policy, counters, signatures, jwks, denial: Denial::of(&config) })
     }
 
     fn filter(self: &Rc<Self>) -> Request {
@@ -51,23 +61,6 @@ fn refused(mistake: Mistake) -> ConfigError {
 
 impl HttpFilter for Request {
     fn on_request_headers(&mut self, request: &mut RequestHeaders<'_>) -> Result {
-        let plugin = &*self.0;
-        let headers = request.headers().snapshot()?;
-        let fields: Vec<_> = headers.iter().collect();
-        let seen = policy::Request(&fields);
-        let decision = plugin.policy.decide(&seen, &Present::now(plugin.signatures)?);
-        if let Some(counters) = &plugin.counters {
-            counters.count(&decision);
-        }
-        match decision {
-            Decision::Deny(failure) => {
-                reply::log(failure, &seen);
-                Ok(Flow::Reply(reply::to(failure, &seen, plugin.stripped)))
-            }
-            Decision::Pass(passage) | Decision::Preflight(passage) => {
-                forward::apply(&request.headers(), &plugin.policy.change(&seen, &passage))?;
-                Ok(Flow::Continue)
-            }
-        }
+        judge::begin(&self.0, request)
     }
 }

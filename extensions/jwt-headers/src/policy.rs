@@ -1,5 +1,6 @@
 //! Which requests may pass, and with which headers. Nothing here knows of the proxy: a request's headers in, a decision out.
 
+mod action;
 mod algorithm;
 mod cache;
 mod claims;
@@ -8,6 +9,7 @@ mod der;
 mod extract;
 mod failure;
 mod fields;
+mod istio;
 mod json;
 mod keys;
 mod pattern;
@@ -15,20 +17,27 @@ mod provider;
 mod query;
 mod requirement;
 mod rules;
+mod template;
 mod token;
+mod uri;
 
+pub use action::FilterState;
 pub use algorithm::{Algorithm, Curve, Hash, Scheme};
 pub use compile::{Mistake, compile};
 pub use failure::Failure;
 pub use fields::Change;
 pub use keys::KeySet;
+pub use uri::Uri;
 
-use claims::header_value;
+use action::Action;
+use claims::{Claims, header_value};
 use extract::{Found, Place};
 use fields::Fields;
 use provider::{Provider, Signed};
 use requirement::{Court, Requirement};
 use rules::Matcher;
+use serde_json::{Map, Value};
+use std::borrow::Cow;
 use std::rc::Rc;
 
 /// A configuration, checked and compiled.
@@ -38,8 +47,11 @@ pub struct Policy {
     rules: Vec<(Matcher, Option<Requirement>)>,
     otherwise: Option<Requirement>,
     bypass_cors_preflight: bool,
+    actions: Vec<Action>,
     /// Headers that nobody but this extension may set, in lower case.
     managed: Vec<String>,
+    /// Parameters of the query, likewise.
+    managed_parameters: Vec<String>,
     warnings: Vec<String>,
 }
 
@@ -75,8 +87,20 @@ pub trait Surroundings {
     /// Seconds since 1970.
     fn now(&self) -> u64;
 
+    /// Whether a decision may wait for keys of a provider.
+    fn may_wait(&self, provider: usize, wanted: Want) -> bool;
+
     /// Whether the signature is that of the text, by this key: `SubjectPublicKeyInfo`, or the 32 bytes of Ed25519.
     fn verify(&self, scheme: Scheme, key: &[u8], text: &[u8], signature: &[u8]) -> bool;
+}
+
+/// What a decision may have to wait for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Want {
+    /// There are none yet.
+    Keys,
+    /// A token names one that is not among those that there are.
+    NewerKeys,
 }
 
 /// What becomes of a request.
@@ -88,6 +112,8 @@ pub enum Decision<'a> {
     Preflight(Passage<'a>),
     /// It may not pass.
     Deny(Failure),
+    /// That depends on keys of this provider.
+    Wait(usize),
 }
 
 /// The tokens by which a request passes.
@@ -107,10 +133,7 @@ struct Accepted<'a> {
 #[derive(Clone, Copy, Debug)]
 enum Stop {
     Failed(Failure),
-    #[allow(dead_code, reason = "keys that are fetched")]
-    Waits {
-        provider: usize,
-    },
+    Waits { provider: usize },
 }
 
 impl From<Failure> for Stop {
@@ -123,6 +146,13 @@ impl Policy {
     /// What an operator should know about the configuration, though it is accepted.
     pub fn warnings(&self) -> &[String] {
         &self.warnings
+    }
+
+    /// Lets a request pass by claims that somebody else has verified.
+    pub fn pass_by<'a>(&self, claims: Map<String, Value>) -> Passage<'a> {
+        let signed = Rc::new(Signed { claims: Claims::trusted(claims), payload: String::new() });
+        let found = Found { token: Cow::Borrowed(b""), place: Place::Elsewhere };
+        Passage(vec![Accepted { provider: usize::MAX, signed, found, is_verified: true }])
     }
 
     /// Decides on a request.
@@ -141,14 +171,38 @@ impl Policy {
                 None => {}
                 Some(Ok(tokens)) => accepted.extend(tokens),
                 Some(Err(Stop::Failed(failure))) => return Decision::Deny(failure),
-                Some(Err(Stop::Waits { .. })) => return Decision::Deny(Failure::Fetch),
+                Some(Err(Stop::Waits { provider })) => return Decision::Wait(provider),
             }
         }
         Decision::Pass(Passage(accepted))
     }
 
-    /// How the headers of a request that passes have to be changed.
-    pub fn change<'a>(&self, request: &Request<'a>, passage: &Passage<'a>) -> Change<'a> {
+    /// How many tokens were remembered, and how many were not, since the last time.
+    pub fn take_lookups(&self) -> (u64, u64) {
+        let add = |(hits, misses): (u64, u64), provider: &Provider| {
+            let more = provider.cache.borrow_mut().take_lookups();
+            (hits.saturating_add(more.0), misses.saturating_add(more.1))
+        };
+        self.providers.iter().fold((0, 0), add)
+    }
+
+    /// Gives a provider the keys that were fetched for it, or none if they are too old.
+    pub fn set_keys(&self, provider: usize, keys: Option<Rc<KeySet>>) {
+        if let Some(provider) = self.providers.get(provider) {
+            provider.set_keys(keys);
+        }
+    }
+
+    /// How the headers of a request that passes have to be changed, and what filter state it gets.
+    ///
+    /// # Errors
+    ///
+    /// A claim cannot stand where an action puts it.
+    pub fn change<'a>(
+        &self,
+        request: &Request<'a>,
+        passage: &Passage<'a>,
+    ) -> Result<(Change<'a>, FilterState), Failure> {
         let mut fields = Fields::new(request.0);
         self.managed.iter().for_each(|name| fields.remove_all_like(name));
         self.take_tokens_out(&mut fields, passage);
@@ -157,7 +211,20 @@ impl Policy {
                 add_headers(&mut fields, provider, &accepted.signed);
             }
         }
-        fields.change()
+        self.take_parameters_out(&mut fields);
+        let mut state = FilterState::new();
+        for action in &self.actions {
+            action.apply(&mut fields, &passage.0, &mut state)?;
+        }
+        Ok((fields.change(), state))
+    }
+
+    /// What a client sends under the names of parameters that actions set.
+    fn take_parameters_out(&self, fields: &mut Fields<'_>) {
+        let names: Vec<&str> = self.managed_parameters.iter().map(String::as_str).collect();
+        if let Some(path) = fields.get(":path").and_then(|path| query::without(path, &names)) {
+            fields.set(":path", path);
+        }
     }
 
     /// Only what was verified, and is not to be forwarded.
@@ -170,7 +237,7 @@ impl Policy {
             match &accepted.found.place {
                 Place::Header { name, value } => fields.remove_line(name, value),
                 Place::Param(name) => params.push(name.as_str()),
-                Place::Cookie => {}
+                Place::Cookie | Place::Elsewhere => {}
             }
         }
         if params.is_empty() {

@@ -1,22 +1,44 @@
 //! From a denial to what the client is told: here and nowhere else.
 
+use crate::config::Config;
 use crate::policy::{Failure, Request};
 use proxy_wasm_kit::Response;
 
 /// The longest URL that a challenge names.
 const LONGEST_REALM: usize = 256;
 
-/// The answer to a request that may not pass: 403 if the token is good, but not for this, else 401.
-pub(crate) fn to(failure: Failure, request: &Request<'_>, stripped: bool) -> Response {
-    let status = if matches!(failure, Failure::Audience | Failure::Unusable) { 403 } else { 401 };
-    let reply = Response::new(status).details(details(failure));
-    if stripped {
-        return reply;
+/// How denials are told.
+pub(crate) struct Denial {
+    stripped: bool,
+    no_keys: u16,
+}
+
+impl Denial {
+    pub(crate) fn of(config: &Config) -> Self {
+        let no_keys = if config.fetch_failure_status == Some(503) { 503 } else { 401 };
+        Self { stripped: config.strip_failure_response, no_keys }
     }
-    // RFC 6750, 3.1: no error is told where no token was sent.
+
+    /// The answer to a request that may not pass: 403 if the token is good, but not for this, else 401.
+    pub(crate) fn reply(&self, failure: Failure, request: &Request<'_>) -> Response {
+        let status = match failure {
+            Failure::Audience | Failure::Unusable => 403,
+            Failure::Fetch => self.no_keys,
+            _ => 401,
+        };
+        let reply = Response::new(status).details(details(failure));
+        if self.stripped {
+            return reply;
+        }
+        let reply = reply.body(failure.text());
+        if status == 503 { reply } else { reply.header("www-authenticate", challenge(failure, request)) }
+    }
+}
+
+/// RFC 6750, 3.1: no error is told where no token was sent.
+fn challenge(failure: Failure, request: &Request<'_>) -> String {
     let error = if failure == Failure::Missing { "" } else { ", error=\"invalid_token\"" };
-    let challenge = format!("Bearer realm=\"{}\"{error}", realm(request));
-    reply.header("www-authenticate", challenge).body(failure.text())
+    format!("Bearer realm=\"{}\"{error}", realm(request))
 }
 
 /// As Envoy's, so that access logs can be searched for the same words.

@@ -1,11 +1,11 @@
 //! Who verifies signatures: the proxy where it can, which is twenty to forty times as fast, and the sandbox for the rest.
 
-use crate::policy::{self, Scheme, Surroundings};
+use crate::policy::{self, Scheme};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use proxy_wasm_kit::foreign::{self, PublicKey, Verdict, sandbox};
 use proxy_wasm_kit::{HostError, now};
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 /// The example of RFC 7515, A.3: a key, a text and its signature, as both sides take them.
 const KEY: &str = "MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAEf83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEXH8UTNG72bfocs3+257rn0s2ldbqkLJK2KRiMohYjlrQ==";
@@ -30,7 +30,7 @@ impl Signatures {
         let slow = in_sandbox.measure()?.1;
         let is_offered = !foreign::call("verify_signature", b"").is_err_and(|error| error.is_unavailable());
         let (is_right, fast) = if is_offered { by_proxy.measure()? } else { (false, Duration::MAX) };
-        if is_right && fast <= slow.saturating_mul(4) {
+        if is_right && fast <= slow.saturating_mul(10) {
             log::info!("RS and ES signatures are verified by the proxy ({fast:?}; in the sandbox {slow:?})");
             return Ok(by_proxy);
         }
@@ -44,12 +44,17 @@ impl Signatures {
         let [key, signature] = [KEY, SIGNATURE].map(|text| STANDARD.decode(text).unwrap_or_default());
         let verify =
             |text: &str| self.verify(Scheme::Ecdsa(policy::Hash::Sha256), &key, text.as_bytes(), &signature);
-        let start = now()?;
-        let is_right = verify(TEXT) && !verify("another text");
-        Ok((is_right, now()?.duration_since(start).unwrap_or_default()))
+        let (mut is_right, mut shortest) = (true, Duration::MAX);
+        // The first time includes what is done once.
+        for _ in 0..2 {
+            let start = now()?;
+            is_right &= verify(TEXT) && !verify("another text");
+            shortest = shortest.min(now()?.duration_since(start).unwrap_or_default());
+        }
+        Ok((is_right, shortest))
     }
 
-    fn verify(self, scheme: Scheme, key: &[u8], text: &[u8], signature: &[u8]) -> bool {
+    pub(crate) fn verify(self, scheme: Scheme, key: &[u8], text: &[u8], signature: &[u8]) -> bool {
         let (true, Scheme::Pkcs1(of) | Scheme::Ecdsa(of)) = (self.by_proxy, scheme) else {
             return in_sandbox(scheme, key, text, signature);
         };
@@ -82,27 +87,4 @@ pub(crate) fn in_sandbox(scheme: Scheme, key: &[u8], text: &[u8], signature: &[u
         Scheme::Ed25519 => sandbox::verify_ed25519(key, text, signature),
     };
     verdict == Verdict::Valid
-}
-
-/// This moment, and who verifies.
-pub(crate) struct Present {
-    seconds: u64,
-    signatures: Signatures,
-}
-
-impl Present {
-    pub(crate) fn now(signatures: Signatures) -> Result<Self, HostError> {
-        let since = now()?.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-        Ok(Self { seconds: since.as_secs(), signatures })
-    }
-}
-
-impl Surroundings for Present {
-    fn now(&self) -> u64 {
-        self.seconds
-    }
-
-    fn verify(&self, scheme: Scheme, key: &[u8], text: &[u8], signature: &[u8]) -> bool {
-        self.signatures.verify(scheme, key, text, signature)
-    }
 }

@@ -13,6 +13,8 @@ pub(super) struct Cache {
     key: [u8; 16],
     most: usize,
     longest: usize,
+    /// How many tokens were there, and how many were not, since somebody asked.
+    lookups: (u64, u64),
     young: HashMap<u128, Rc<Signed>>,
     old: HashMap<u128, Rc<Signed>>,
 }
@@ -21,10 +23,23 @@ impl Cache {
     pub(super) fn new(key: [u8; 16], size: u32, longest: u32) -> Self {
         let half = |size: u32| usize::try_from(size.div_ceil(2)).unwrap_or(usize::MAX);
         let longest = usize::try_from(longest).unwrap_or(usize::MAX);
-        Self { key, most: half(size), longest, young: HashMap::new(), old: HashMap::new() }
+        Self { key, most: half(size), longest, lookups: (0, 0), young: HashMap::new(), old: HashMap::new() }
     }
 
     pub(super) fn get(&mut self, token: &[u8]) -> Option<Rc<Signed>> {
+        let found = self.find(token);
+        let (hits, misses) = &mut self.lookups;
+        let count = if found.is_some() { hits } else { misses };
+        *count = count.saturating_add(1);
+        found
+    }
+
+    /// Hits and misses since the last time.
+    pub(super) fn take_lookups(&mut self) -> (u64, u64) {
+        std::mem::take(&mut self.lookups)
+    }
+
+    fn find(&mut self, token: &[u8]) -> Option<Rc<Signed>> {
         if self.most == 0 || token.len() > self.longest {
             return None;
         }
@@ -41,6 +56,12 @@ impl Cache {
         if self.most > 0 && token.len() <= self.longest {
             self.put(self.place(token), signed.clone());
         }
+    }
+
+    /// Forgets all: the keys have changed.
+    pub(super) fn clear(&mut self) {
+        self.young.clear();
+        self.old.clear();
     }
 
     fn put(&mut self, place: u128, signed: Rc<Signed>) {

@@ -62,6 +62,11 @@ impl Claims {
         Ok(Self { times: Times { expiration, not_before, issued_at }, all })
     }
 
+    /// Claims that somebody else has verified: only looked up.
+    pub(super) fn trusted(all: Map<String, Value>) -> Self {
+        Self { all, times: Times::default() }
+    }
+
     /// Whether a provider accepts them at this time. In Envoy's order: issuer, time, audience, subject.
     pub(super) fn check(&self, by: &Checks, audiences: Option<&[String]>, now: u64) -> Result<(), Failure> {
         if !by.issuer.is_empty() && self.text("iss") != Some(&*by.issuer) {

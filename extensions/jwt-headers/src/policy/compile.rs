@@ -1,6 +1,6 @@
 //! From what an operator wrote to what decides on requests; and what is wrong with it, by its place.
 
-use super::Policy;
+use super::action::Action;
 use super::algorithm::Algorithm;
 use super::cache::Cache;
 use super::claims::{Checks, ClaimPath};
@@ -10,7 +10,8 @@ use super::pattern::Pattern;
 use super::provider::{PayloadHeader, Provider};
 use super::requirement::Requirement;
 use super::rules::Matcher;
-use crate::config::{self, Config};
+use super::{Policy, Uri, istio};
+use crate::config::{self, Config, Trust};
 use std::cell::RefCell;
 use std::rc::Rc;
 
@@ -40,20 +41,34 @@ impl Mistake {
 
 type Result<T> = std::result::Result<T, Mistake>;
 
-/// Checks a configuration, and compiles it. The key, 16 random bytes, is that of the cache.
+/// Checks a configuration, and compiles it; what comes with it is the configuration in Envoy's form. The key, 16 random bytes,
+/// is that of the cache.
 ///
 /// # Errors
 ///
 /// The first mistake.
-pub fn compile(config: &Config, key: [u8; 16]) -> Result<Policy> {
+pub fn compile(config: Config, key: [u8; 16]) -> Result<(Policy, Config)> {
+    let config = istio::translate(config)?;
+    let policy = compile_translated(&config, key).map_err(istio::original_place)?;
+    Ok((policy, config))
+}
+
+fn compile_translated(config: &Config, key: [u8; 16]) -> Result<Policy> {
     let names: Vec<&str> = config.providers.keys().map(String::as_str).collect();
     let mut warnings = Vec::new();
     let mut providers = Vec::new();
     for (name, from) in &config.providers {
         let provider = provider(from, key).map_err(|mistake| mistake.within(&format!("providers.{name}")))?;
-        warnings.extend(provider.keys.skipped().iter().map(|skipped| format!("providers.{name}: {skipped}")));
+        let keys = provider.keys.borrow();
+        let skipped = keys.iter().flat_map(|keys| keys.skipped());
+        warnings.extend(skipped.map(|skipped| format!("providers.{name}: {skipped}")));
+        drop(keys);
         providers.push(provider);
     }
+    if config.fetch_failure_status.is_some_and(|status| ![401, 503].contains(&status)) {
+        return Err(Mistake::at("fetch_failure_status", "expected 401 or 503"));
+    }
+    check_trust(config)?;
     let requirements = Requirements { names: &names, config };
     let rules = rules(config, &requirements)?;
     let otherwise = match &config.requires {
@@ -66,9 +81,45 @@ pub fn compile(config: &Config, key: [u8; 16]) -> Result<Policy> {
     {
         return Err(Mistake::at("", "nothing would be verified: expected `rules` or `requires`"));
     }
-    let managed = providers.iter().flat_map(managed).collect();
+    let actions = actions(config, &names)?;
+    let managed =
+        providers.iter().flat_map(managed).chain(actions.iter().flat_map(Action::managed)).collect();
+    let managed_parameters = actions.iter().flat_map(Action::managed_parameters).collect();
     let bypass_cors_preflight = config.bypass_cors_preflight;
-    Ok(Policy { providers, rules, otherwise, bypass_cors_preflight, managed, warnings })
+    Ok(Policy {
+        providers,
+        rules,
+        otherwise,
+        bypass_cors_preflight,
+        actions,
+        managed,
+        managed_parameters,
+        warnings,
+    })
+}
+
+fn actions(config: &Config, providers: &[&str]) -> Result<Vec<Action>> {
+    let one = |(number, action)| {
+        Action::of(action, providers)
+            .map_err(|mistake: Mistake| mistake.within(&format!("actions[{number}]")))
+    };
+    config.actions.iter().enumerate().map(one).collect()
+}
+
+/// Whose claims count is said once.
+fn check_trust(config: &Config) -> Result<()> {
+    let has_tokens = !config.providers.is_empty() || !config.rules.is_empty() || config.requires.is_some();
+    match (config.trust, &config.metadata) {
+        (Trust::Metadata, _) if has_tokens => Err(Mistake::at(
+            "trust",
+            "claims of metadata are not verified here: expected no providers, rules, requires",
+        )),
+        (Trust::Metadata, _) if config.actions.is_empty() => {
+            Err(Mistake::at("actions", "expected at least one"))
+        }
+        (Trust::Tokens, Some(_)) => Err(Mistake::at("metadata", "expected it with `trust: metadata` alone")),
+        _ => Ok(()),
+    }
 }
 
 fn managed(provider: &Provider) -> impl Iterator<Item = String> {
@@ -114,7 +165,8 @@ fn provider(from: &config::Provider, key: [u8; 16]) -> Result<Provider> {
     Ok(Provider {
         checks: checks(from)?,
         algorithms: algorithms(from)?,
-        keys: Rc::new(keys(from).map_err(|mistake| mistake.within("local_jwks"))?),
+        keys: RefCell::new(keys(from)?),
+        is_remote: from.remote_jwks.is_some(),
         locations: locations(from)?,
         forward: from.forward,
         payload_header,
@@ -151,11 +203,40 @@ fn algorithms(from: &config::Provider) -> Result<Vec<Algorithm>> {
     names.iter().enumerate().map(named).collect()
 }
 
-fn keys(from: &config::Provider) -> Result<KeySet> {
-    let Some(local) = &from.local_jwks else {
-        return Err(Mistake::at("", "expected the keys of this provider, found none"));
-    };
-    let weak = from.allow_weak_keys;
+/// The keys that the configuration holds; none if they are fetched.
+fn keys(from: &config::Provider) -> Result<Option<Rc<KeySet>>> {
+    match (&from.local_jwks, &from.remote_jwks) {
+        (Some(local), None) => {
+            let keys = local_keys(local, from.allow_weak_keys);
+            keys.map(|keys| Some(Rc::new(keys))).map_err(|mistake| mistake.within("local_jwks"))
+        }
+        (None, Some(remote)) => {
+            check_remote(remote).map(|()| None).map_err(|mistake| mistake.within("remote_jwks"))
+        }
+        _ => Err(Mistake::at("", "expected exactly one of local_jwks, remote_jwks")),
+    }
+}
+
+fn check_remote(remote: &config::RemoteJwks) -> Result<()> {
+    Uri::read(&remote.http_uri.uri).map_err(|problem| Mistake::at("http_uri.uri", problem))?;
+    if remote.http_uri.cluster.is_empty() {
+        return Err(Mistake::at("http_uri.cluster", "expected the name of a cluster"));
+    }
+    if remote.retry_policy.num_retries.is_some_and(|times| times > 10) {
+        return Err(Mistake::at("retry_policy.num_retries", "expected at most 10"));
+    }
+    let times = [
+        ("http_uri.timeout", &remote.http_uri.timeout),
+        ("cache_duration", &remote.cache_duration),
+        ("async_fetch.failed_refetch_duration", &remote.async_fetch.failed_refetch_duration),
+    ];
+    match times.into_iter().find(|(_, time)| time.is_some_and(|time| time.0.is_zero())) {
+        Some((place, _)) => Err(Mistake::at(place, "expected a time that is not 0")),
+        None => Ok(()),
+    }
+}
+
+fn local_keys(local: &config::LocalJwks, weak: bool) -> Result<KeySet> {
     let (place, keys) = match (&local.inline_string, &local.keys, &local.pem) {
         (Some(text), None, None) => ("inline_string", KeySet::read(text.as_bytes(), weak)),
         (None, Some(keys), None) => {
@@ -196,7 +277,7 @@ fn claim_header(from: &config::ClaimToHeader) -> Result<(String, ClaimPath)> {
 }
 
 /// A name that a header can have, in lower case.
-fn header_name(name: &str) -> std::result::Result<String, String> {
+pub(super) fn header_name(name: &str) -> std::result::Result<String, String> {
     let is_token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
     if name.is_empty() || !name.bytes().all(is_token) {
         return Err(format!("{name:?} is not the name of a header"));

@@ -38,6 +38,8 @@ pub(super) enum Place<'a> {
     Param(String),
     /// A cookie, which stays.
     Cookie,
+    /// Not in the request.
+    Elsewhere,
 }
 
 impl Locations {

@@ -68,6 +68,12 @@ impl<'a> Fields<'a> {
         self.touched.insert(name.as_bytes().to_vec());
     }
 
+    /// One more line of this name.
+    pub(super) fn add(&mut self, name: &str, value: Vec<u8>) {
+        self.now.push((name.as_bytes().to_vec().into(), value.into()));
+        self.touched.insert(name.as_bytes().to_vec());
+    }
+
     /// One name changes by one call; more are replaced as a whole, which is one call, too.
     pub(super) fn change(self) -> Change<'a> {
         let mut names: Vec<(Vec<u8>, Vec<Text<'a>>)> = Vec::new();

@@ -7,6 +7,7 @@ use super::{Surroundings, der, json};
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use serde_json::{Map, Value};
+use sha2::{Digest, Sha256};
 
 /// How many keys a set may hold. A token without `kid` is tried with all that fit.
 const MOST_KEYS: usize = 100;
@@ -16,6 +17,8 @@ const RSA_BITS: [usize; 3] = [1024, 2048, 8192];
 /// The keys of a provider.
 #[derive(Debug)]
 pub struct KeySet {
+    /// Of the text that they were read from.
+    fingerprint: [u8; 32],
     keys: Vec<Key>,
     skipped: Vec<String>,
 }
@@ -52,10 +55,10 @@ impl KeySet {
     /// What is wrong, without the text of the keys.
     pub fn read(text: &[u8], allow_weak: bool) -> Result<Self, String> {
         let set = json::object(text).map_err(|error| format!("not the JSON of a JWKS: {error}"))?;
-        Self::of(&set, allow_weak)
+        Self::of(&set, text, allow_weak)
     }
 
-    fn of(set: &Map<String, Value>, allow_weak: bool) -> Result<Self, String> {
+    fn of(set: &Map<String, Value>, text: &[u8], allow_weak: bool) -> Result<Self, String> {
         let Some(Value::Array(list)) = set.get("keys") else {
             return Err("expected a JWKS, an object with the list `keys`".into());
         };
@@ -72,7 +75,7 @@ impl KeySet {
         if keys.is_empty() {
             return Err(format!("there is no key that can be used. {}", skipped.join("; ")));
         }
-        Ok(Self { keys, skipped })
+        Ok(Self { fingerprint: fingerprint(text), keys, skipped })
     }
 
     /// Reads the blocks `BEGIN PUBLIC KEY`. Such keys have no `kid`.
@@ -99,8 +102,13 @@ impl KeySet {
         if keys.is_empty() {
             Err(format!("expected `{BEGIN}`"))
         } else {
-            Ok(Self { keys, skipped: Vec::new() })
+            Ok(Self { fingerprint: fingerprint(text.as_bytes()), keys, skipped: Vec::new() })
         }
+    }
+
+    /// Whether these are the same keys.
+    pub(super) fn is_same(&self, other: &Self) -> bool {
+        self.fingerprint == other.fingerprint
     }
 
     /// What was left out, and why.
@@ -176,6 +184,10 @@ impl Material {
             _ => false,
         }
     }
+}
+
+fn fingerprint(text: &[u8]) -> [u8; 32] {
+    Sha256::digest(text).into()
 }
 
 fn bytes(jwk: &Map<String, Value>, name: &str) -> Result<Vec<u8>, String> {

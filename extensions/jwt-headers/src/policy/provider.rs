@@ -7,7 +7,7 @@ use super::extract::{Found, Locations, MOST};
 use super::failure::Failure;
 use super::keys::KeySet;
 use super::token::Token;
-use super::{Accepted, Request, Stop, Surroundings};
+use super::{Accepted, Request, Stop, Surroundings, Want};
 use std::cell::RefCell;
 use std::rc::Rc;
 
@@ -16,7 +16,9 @@ use std::rc::Rc;
 pub(super) struct Provider {
     pub(super) checks: Checks,
     pub(super) algorithms: Vec<Algorithm>,
-    pub(super) keys: Rc<KeySet>,
+    /// None as long as they are not fetched.
+    pub(super) keys: RefCell<Option<Rc<KeySet>>>,
+    pub(super) is_remote: bool,
     pub(super) locations: Locations,
     pub(super) forward: bool,
     pub(super) payload_header: Option<PayloadHeader>,
@@ -60,13 +62,14 @@ impl Provider {
                 signed.claims.check(&self.checks, audiences, by.now())?;
                 signed
             }
-            None => self.check_new(&found.token, audiences, by)?,
+            None => self.check_new(number, &found.token, audiences, by)?,
         };
         Ok(Accepted { provider: number, signed, found, is_verified: true })
     }
 
     fn check_new(
         &self,
+        number: usize,
         text: &[u8],
         audiences: Option<&[String]>,
         by: &dyn Surroundings,
@@ -76,10 +79,41 @@ impl Provider {
             return Err(Failure::RefusedAlgorithm.into());
         }
         token.claims.check(&self.checks, audiences, by.now())?;
-        self.keys.verify(&token, by)?;
+        self.check_signature(number, &token, by)?;
         let signed = Rc::new(Signed { payload: token.payload().to_owned(), claims: token.claims });
         self.cache.borrow_mut().insert(text, &signed);
         Ok(signed)
+    }
+
+    /// Waits for keys that are not there yet, and for newer ones if the token names a key that is not among them.
+    fn check_signature(&self, provider: usize, token: &Token<'_>, by: &dyn Surroundings) -> Result<(), Stop> {
+        let Some(keys) = self.keys.borrow().clone() else {
+            return Err(if by.may_wait(provider, Want::Keys) {
+                Stop::Waits { provider }
+            } else {
+                Failure::Fetch.into()
+            });
+        };
+        match keys.verify(token, by) {
+            Err(Failure::NoKey)
+                if self.is_remote && token.key_id().is_some() && by.may_wait(provider, Want::NewerKeys) =>
+            {
+                Err(Stop::Waits { provider })
+            }
+            verdict => verdict.map_err(Stop::from),
+        }
+    }
+
+    /// From now on these are the keys. What others have verified counts no more.
+    pub(super) fn set_keys(&self, keys: Option<Rc<KeySet>>) {
+        let same = match (&*self.keys.borrow(), &keys) {
+            (Some(old), Some(new)) => old.is_same(new),
+            _ => false,
+        };
+        if !same {
+            self.cache.borrow_mut().clear();
+        }
+        self.keys.replace(keys);
     }
 
     /// Reads a token without verifying anything.

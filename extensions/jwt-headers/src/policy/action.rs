@@ -1,0 +1,301 @@
+//! What claims do to a request: headers, host, path, query, filter state.
+
+use super::claims::{ClaimPath, Claims, scalar};
+use super::compile::header_name;
+use super::failure::Failure;
+use super::fields::Fields;
+use super::pattern::whole;
+use super::query;
+use super::template::{Into, NoText, Template};
+use super::{Accepted, Mistake};
+use crate::config::{self, Condition, HeaderAction};
+use regex_lite::Regex;
+use serde_json::Value;
+
+/// Edits that belong together.
+#[derive(Debug)]
+pub(super) struct Action {
+    when: Vec<Test>,
+    provider: Option<usize>,
+    headers: Vec<HeaderEdit>,
+    host: Option<Template>,
+    path: Option<Template>,
+    path_prefix: Option<Template>,
+    query: Vec<(String, Option<Template>)>,
+    filter_state: Vec<(String, Template)>,
+}
+
+#[derive(Debug)]
+struct Test {
+    claim: ClaimPath,
+    kind: Kind,
+    not: bool,
+}
+
+#[derive(Debug)]
+enum Kind {
+    Equals(String),
+    Prefix(String),
+    Regex(Regex),
+    Contains(String),
+    Present(bool),
+}
+
+#[derive(Debug)]
+struct HeaderEdit {
+    name: String,
+    edit: Edit,
+    otherwise: Option<String>,
+    separator: Option<String>,
+}
+
+#[derive(Debug)]
+enum Edit {
+    Set(Template),
+    Add(Template),
+    Default(Template),
+    Remove,
+}
+
+/// Filter state to be set, name and value.
+pub type FilterState = Vec<(String, String)>;
+
+type Compiled<T> = Result<T, Mistake>;
+
+impl Action {
+    pub(super) fn of(from: &config::Action, providers: &[&str]) -> Compiled<Self> {
+        let template =
+            |place: &str, text: &String| Template::read(text).map_err(|problem| Mistake::at(place, problem));
+        let optional =
+            |place, text: &Option<String>| text.as_ref().map(|text| template(place, text)).transpose();
+        let path = |place, text| match optional(place, text)? {
+            Some(template) if !template.start().starts_with('/') => {
+                Err(Mistake::at(place, "expected a path that begins with `/`"))
+            }
+            template => Ok(template),
+        };
+        let provider = match &from.provider {
+            Some(name) => {
+                let number = providers.iter().position(|known| known == name);
+                Some(number.ok_or_else(|| Mistake::at("provider", format!("{name:?} is not in providers")))?)
+            }
+            None => None,
+        };
+        let mut query: Vec<_> = from.query.remove.iter().map(|name| (name.clone(), None)).collect();
+        for (name, text) in &from.query.set {
+            query.push((name.clone(), Some(template(&format!("query.set.{name}"), text)?)));
+        }
+        let mut filter_state = Vec::new();
+        for (name, text) in &from.filter_state {
+            if name.is_empty() || name.contains('\0') {
+                return Err(Mistake::at("filter_state", "expected names that are not empty"));
+            }
+            filter_state.push((name.clone(), template(&format!("filter_state.{name}"), text)?));
+        }
+        let action = Self {
+            when: numbered("when", &from.when, Test::of)?,
+            provider,
+            headers: numbered("headers", &from.headers, HeaderEdit::of)?,
+            host: optional("host", &from.host)?,
+            path: path("path", &from.path)?,
+            path_prefix: path("path_prefix", &from.path_prefix)?,
+            query,
+            filter_state,
+        };
+        if action.does_nothing() {
+            let text = "expected one of headers, host, path, path_prefix, query, filter_state";
+            return Err(Mistake::at("", text));
+        }
+        Ok(action)
+    }
+
+    fn does_nothing(&self) -> bool {
+        let texts = [&self.host, &self.path, &self.path_prefix];
+        self.headers.is_empty()
+            && texts.iter().all(|text| text.is_none())
+            && self.query.is_empty()
+            && self.filter_state.is_empty()
+    }
+
+    /// Headers that nobody else may set.
+    pub(super) fn managed(&self) -> impl Iterator<Item = String> {
+        let own = |edit: &Edit| matches!(edit, Edit::Set(_) | Edit::Add(_));
+        self.headers.iter().filter(move |header| own(&header.edit)).map(|header| header.name.clone())
+    }
+
+    /// Parameters that nobody else may set.
+    pub(super) fn managed_parameters(&self) -> impl Iterator<Item = String> {
+        self.query.iter().filter(|(_, value)| value.is_some()).map(|(name, _)| name.clone())
+    }
+
+    /// Acts on the claims of the first token that has what is asked for. What asks for nothing acts also without a token.
+    pub(super) fn apply(
+        &self,
+        fields: &mut Fields<'_>,
+        tokens: &[Accepted<'_>],
+        state: &mut FilterState,
+    ) -> Result<(), Failure> {
+        let is_mine = |token: &&Accepted<'_>| {
+            token.is_verified && self.provider.is_none_or(|provider| token.provider == provider)
+        };
+        let claims = tokens.iter().filter(is_mine).map(|token| &token.signed.claims);
+        let found = claims.into_iter().find(|claims| self.when.iter().all(|test| test.is_met(claims)));
+        let none = Claims::default();
+        let claims = match found {
+            Some(claims) => claims,
+            None if self.when.is_empty() => &none,
+            None => return Ok(()),
+        };
+        self.headers.iter().for_each(|header| header.apply(fields, claims));
+        self.redirect(fields, claims)?;
+        for (name, template) in &self.filter_state {
+            if let Ok(text) = template.fill(claims, Into::Header(Some(","))) {
+                state.push((name.clone(), text));
+            }
+        }
+        Ok(())
+    }
+
+    /// Host, path and query.
+    fn redirect(&self, fields: &mut Fields<'_>, claims: &Claims) -> Result<(), Failure> {
+        if let Some(host) = filled(self.host.as_ref(), claims, Into::Host)? {
+            fields.set(":authority", host.into_bytes());
+        }
+        let Some(whole) = fields.get(":path").map(<[u8]>::to_vec) else { return Ok(()) };
+        let (path, old_query) = query::split(&whole);
+        let path = match filled(self.path.as_ref(), claims, Into::Path)? {
+            Some(path) => path.into_bytes(),
+            None => path.to_vec(),
+        };
+        let prefix = filled(self.path_prefix.as_ref(), claims, Into::Path)?.unwrap_or_default();
+        let prefix = if path.starts_with(b"/") { prefix.trim_end_matches('/') } else { &prefix };
+        let mut edited = [prefix.as_bytes(), &path].concat();
+        if let Some(query) = old_query {
+            edited.extend([b"?", query].concat());
+        }
+        let names: Vec<&str> = self.query.iter().map(|(name, _)| name.as_str()).collect();
+        edited = query::without(&edited, &names).unwrap_or(edited);
+        for (name, template) in &self.query {
+            if let Some(value) = filled(template.as_ref(), claims, Into::Path)? {
+                let mark = if query::split(&edited).1.is_some() { '&' } else { '?' };
+                edited.extend(format!("{mark}{}={value}", query::escaped(name)).into_bytes());
+            }
+        }
+        if edited != whole {
+            fields.set(":path", edited);
+        }
+        Ok(())
+    }
+}
+
+/// A claim that is not there leaves the request as it is; one that leads elsewhere does not let it pass.
+fn filled(template: Option<&Template>, claims: &Claims, into: Into<'_>) -> Result<Option<String>, Failure> {
+    match template.map(|template| template.fill(claims, into)) {
+        Some(Ok(text)) => Ok(Some(text)),
+        Some(Err(NoText::Unusable)) => Err(Failure::Unusable),
+        Some(Err(NoText::Missing)) | None => Ok(None),
+    }
+}
+
+impl Test {
+    fn of(from: &Condition) -> Compiled<Self> {
+        let kinds = [
+            from.equals.clone().map(|text| Ok(Kind::Equals(text))),
+            from.prefix.clone().map(|text| Ok(Kind::Prefix(text))),
+            from.regex.as_ref().map(|regex| whole(regex).map(Kind::Regex)),
+            from.contains.clone().map(|text| Ok(Kind::Contains(text))),
+            from.present.map(|wanted| Ok(Kind::Present(wanted))),
+        ];
+        let mut kinds = kinds.into_iter().flatten();
+        let kind = match (kinds.next(), kinds.next()) {
+            (Some(kind), None) => kind.map_err(|problem| Mistake::at("regex", problem))?,
+            _ => {
+                return Err(Mistake::at(
+                    "",
+                    "expected exactly one of equals, prefix, regex, contains, present",
+                ));
+            }
+        };
+        let claim = ClaimPath::read(&from.claim).map_err(|problem| Mistake::at("claim", problem))?;
+        Ok(Self { claim, kind, not: from.not })
+    }
+
+    fn is_met(&self, claims: &Claims) -> bool {
+        let claim = claims.at(&self.claim);
+        let met = match (&self.kind, claim) {
+            (Kind::Present(wanted), _) => *wanted == claim.is_some(),
+            (_, None) => false,
+            (Kind::Contains(word), Some(Value::String(text))) => {
+                text.split_ascii_whitespace().any(|one| one == word)
+            }
+            (_, Some(Value::Array(list))) => list.iter().any(|one| self.fits(one)),
+            (_, Some(one)) => self.fits(one),
+        };
+        met != self.not
+    }
+
+    fn fits(&self, claim: &Value) -> bool {
+        let Some(text) = scalar(claim) else { return false };
+        match &self.kind {
+            Kind::Equals(wanted) | Kind::Contains(wanted) => text == *wanted,
+            Kind::Prefix(prefix) => text.starts_with(prefix),
+            Kind::Regex(regex) => regex.is_match(&text),
+            Kind::Present(_) => true,
+        }
+    }
+}
+
+impl HeaderEdit {
+    fn of(from: &HeaderAction) -> Compiled<Self> {
+        let name = header_name(&from.name).map_err(|problem| Mistake::at("name", problem))?;
+        let template = |place: &str, text: &Option<String>| {
+            let read = text.as_ref().map(|text| Template::read(text));
+            read.transpose().map_err(|problem| Mistake::at(place, problem))
+        };
+        let edits = [
+            template("set", &from.set)?.map(Edit::Set),
+            template("add", &from.add)?.map(Edit::Add),
+            template("default", &from.default)?.map(Edit::Default),
+            from.remove.then_some(Edit::Remove),
+        ];
+        let mut edits = edits.into_iter().flatten();
+        let edit = match (edits.next(), edits.next()) {
+            (Some(edit), None) => edit,
+            _ => return Err(Mistake::at("", "expected exactly one of set, add, default, remove")),
+        };
+        if from.separator.as_ref().is_some_and(String::is_empty) {
+            return Err(Mistake::at("separator", "expected a text that is not empty"));
+        }
+        Ok(Self { name, edit, otherwise: from.otherwise.clone(), separator: from.separator.clone() })
+    }
+
+    fn apply(&self, fields: &mut Fields<'_>, claims: &Claims) {
+        let text = |template: &Template| {
+            let filled = template.fill(claims, Into::Header(self.separator.as_deref())).ok();
+            filled.or_else(|| self.otherwise.clone()).map(String::into_bytes)
+        };
+        match &self.edit {
+            Edit::Remove => fields.remove_all_like(&self.name),
+            Edit::Set(template) => {
+                if let Some(value) = text(template) {
+                    fields.set(&self.name, value);
+                }
+            }
+            Edit::Add(template) => {
+                if let Some(value) = text(template) {
+                    fields.add(&self.name, value);
+                }
+            }
+            Edit::Default(template) => {
+                if let Some(value) = text(template).filter(|_| fields.get(&self.name).is_none()) {
+                    fields.set(&self.name, value);
+                }
+            }
+        }
+    }
+}
+
+fn numbered<F, T>(place: &str, list: &[F], compile: impl Fn(&F) -> Compiled<T>) -> Compiled<Vec<T>> {
+    let one = |(number, from)| compile(from).map_err(|mistake| mistake.within(&format!("{place}[{number}]")));
+    list.iter().enumerate().map(one).collect()
+}

@@ -1,0 +1,160 @@
+//! Texts with claims in them: `{sub}@{tenant.name}`. A brace itself is written twice.
+
+use super::claims::{ClaimPath, Claims, header_value, scalar};
+use super::query;
+use serde_json::Value;
+
+/// A text with holes.
+#[derive(Debug)]
+pub(super) struct Template(Vec<Piece>);
+
+#[derive(Debug)]
+enum Piece {
+    Text(String),
+    Claim(ClaimPath),
+}
+
+/// What claims are put into.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Into<'t> {
+    /// A header; lists are joined with this, or base64 of their JSON.
+    Header(Option<&'t str>),
+    /// A path or a query, where all that has a meaning is escaped.
+    Path,
+    /// A host, where only what a name has can stand.
+    Host,
+}
+
+/// Why there is no text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum NoText {
+    /// A claim is not there, or empty.
+    Missing,
+    /// A claim cannot stand here.
+    Unusable,
+}
+
+impl Template {
+    pub(super) fn read(text: &str) -> Result<Self, String> {
+        let (mut pieces, mut plain, mut rest) = (Vec::new(), String::new(), text);
+        while let Some(at) = rest.find(['{', '}']) {
+            let (before, from) = rest.split_at_checked(at).unwrap_or_default();
+            plain.push_str(before);
+            if let Some(after) = from.strip_prefix("{{").or_else(|| from.strip_prefix("}}")) {
+                plain.extend(from.chars().next());
+                rest = after;
+                continue;
+            }
+            let claim = from.strip_prefix('{').and_then(|inner| inner.split_once('}'));
+            let (name, after) =
+                claim.ok_or("expected a claim in braces, as `{sub}`; a brace itself is written twice")?;
+            pieces.push(Piece::Text(std::mem::take(&mut plain)));
+            pieces.push(Piece::Claim(ClaimPath::read(name)?));
+            rest = after;
+        }
+        plain.push_str(rest);
+        pieces.push(Piece::Text(plain));
+        pieces.retain(|piece| !matches!(piece, Piece::Text(text) if text.is_empty()));
+        Ok(Self(pieces))
+    }
+
+    pub(super) fn fill(&self, claims: &Claims, into: Into<'_>) -> Result<String, NoText> {
+        let mut out = String::new();
+        for piece in &self.0 {
+            match piece {
+                Piece::Text(text) => out.push_str(text),
+                Piece::Claim(path) => out.push_str(&into.text(claims.at(path).ok_or(NoText::Missing)?)?),
+            }
+        }
+        Ok(out)
+    }
+
+    /// What stands before the first claim.
+    pub(super) fn start(&self) -> &str {
+        match self.0.first() {
+            Some(Piece::Text(text)) => text,
+            _ => "",
+        }
+    }
+}
+
+impl Into<'_> {
+    fn text(self, claim: &Value) -> Result<String, NoText> {
+        match self {
+            Self::Header(separator) => {
+                header_text(claim, separator).filter(|text| !text.is_empty()).ok_or(NoText::Missing)
+            }
+            Self::Path => {
+                let text = scalar(claim).filter(|text| !text.is_empty()).ok_or(NoText::Missing)?;
+                // A segment that servers take for another.
+                if text == "." || text == ".." { Err(NoText::Unusable) } else { Ok(query::escaped(&text)) }
+            }
+            Self::Host => {
+                let text = scalar(claim).filter(|text| !text.is_empty()).ok_or(NoText::Missing)?;
+                let is_name = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_');
+                let usable = text.len() <= 253 && text.bytes().all(is_name) && !text.contains("..");
+                if usable { Ok(text.to_ascii_lowercase()) } else { Err(NoText::Unusable) }
+            }
+        }
+    }
+}
+
+fn header_text(claim: &Value, separator: Option<&str>) -> Option<String> {
+    match (claim, separator) {
+        (Value::Array(list), Some(separator)) => {
+            let elements: Option<Vec<String>> = list.iter().map(scalar).collect();
+            // An element with the separator in it would be two.
+            let elements = elements?;
+            let plain =
+                elements.iter().all(|one| !one.contains(separator) && super::claims::is_printable(one));
+            plain.then(|| elements.join(separator))
+        }
+        _ => header_value(claim),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    //! What is filled in, and what is not.
+
+    use super::*;
+    use serde_json::json;
+
+    fn fill(template: &str, claims: Value, into: Into<'_>) -> Result<String, NoText> {
+        let Value::Object(claims) = claims else { panic!("claims are an object") };
+        Template::read(template).unwrap().fill(&Claims::of(claims).unwrap(), into)
+    }
+
+    #[test]
+    fn templates() {
+        let claims =
+            || json!({"sub": "ann", "a": {"b": 5}, "x.y": true, "roles": ["a", "b"], "bad": ["a,b", "c"]});
+        let header = |template| fill(template, claims(), Into::Header(Some(",")));
+        assert_eq!(header("{sub}@{a.b}").unwrap(), "ann@5");
+        assert_eq!(header("{{{sub}}}").unwrap(), "{ann}");
+        assert_eq!(header("{[x.y]}-{[a][b]}").unwrap(), "true-5");
+        assert_eq!(header("{roles}").unwrap(), "a,b");
+        assert_eq!(fill("{roles}", claims(), Into::Header(None)).unwrap(), "WyJhIiwiYiJd");
+        assert_eq!(header("plain").unwrap(), "plain");
+        for missing in ["{none}", "{a.c}", "{sub.x}", "{bad}"] {
+            assert_eq!(header(missing), Err(NoText::Missing), "{missing}");
+        }
+        for text in ["{", "}", "{sub", "{}", "{a..b}", "sub}"] {
+            Template::read(text).unwrap_err();
+        }
+    }
+
+    #[test]
+    fn no_claim_leaves_its_place() {
+        let path = |text: &str| fill("/t/{t}/x", json!({ "t": text }), Into::Path);
+        assert_eq!(path("a b/../c?d#é").unwrap(), "/t/a%20b%2F..%2Fc%3Fd%23%C3%A9/x");
+        assert_eq!(path("."), Err(NoText::Unusable));
+        assert_eq!(path(".."), Err(NoText::Unusable));
+        let host = |text: &str| fill("{t}.example", json!({ "t": text }), Into::Host);
+        assert_eq!(host("Blue-1").unwrap(), "blue-1.example");
+        for text in ["a/b", "a:80", "a b", "a@b", "a..b", "é", "a\r\n"] {
+            assert_eq!(host(text), Err(NoText::Unusable), "{text}");
+        }
+        assert_eq!(fill("{t}", json!({"t": "a\r\nb"}), Into::Header(None)), Err(NoText::Missing));
+    }
+}
