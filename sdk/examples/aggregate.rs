@@ -31,8 +31,10 @@ impl HttpFilter for Ask {
         let plugin = self.0.clone();
         let flow = request.later(async move |held| {
             let (user, group) = join(plugin.users.get("/u").send(), plugin.groups.get("/g").send()).await;
+            let group = group?;
             held.headers().set("x-user", user?.body())?;
-            held.headers().set("x-group", group?.body())?;
+            held.headers().set("x-group", group.body())?;
+            held.headers().set("x-sum", group.trailers().first("x-sum").unwrap_or_default())?;
             let hint = select(plugin.groups.get("/hint").send(), sleep(Duration::from_millis(20))).await;
             let hint = if let First::Left(Ok(hint)) = hint { hint.body().clone() } else { Bytes::default() };
             held.headers().set("x-hint", hint)?;

@@ -103,12 +103,15 @@ impl<T> fmt::Debug for Expression<T> {
     }
 }
 
+/// What a host answers that knows of no foreign functions at all.
+const UNIMPLEMENTED: u32 = 12;
+
 /// What an operator reads.
 fn refused(error: HostError) -> ConfigError {
     ConfigError::new(if error.is_bad_argument() {
         "expected an expression in CEL; it has a mistake, or calls a function that this proxy does not have"
             .into()
-    } else if error.is_not_found() {
+    } else if error.is_not_found() || error.raw_status() == Some(UNIMPLEMENTED) {
         "this proxy evaluates no CEL expressions: it lacks the foreign function expr_create; Envoy and Istio's proxy have it"
             .into()
     } else if error.is_unavailable() {
@@ -159,5 +162,22 @@ converted! {
 impl<T: CelType> CelType for Vec<T> {
     fn converted(_: &str) -> Option<String> {
         None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    //! What an operator reads of a proxy that no test has.
+
+    use super::*;
+
+    #[test]
+    fn a_proxy_without_expressions_is_told_from_a_plugin_that_may_not() {
+        let text = |status| refused(HostError::status("expr_create", status)).to_string();
+        for (status, expected) in
+            [(1, "this proxy evaluates"), (12, "this proxy evaluates"), (10, "the plugin may not")]
+        {
+            assert!(text(status).starts_with(expected), "{}", text(status));
+        }
     }
 }
