@@ -15,7 +15,21 @@ use crate::error::HostError;
 pub struct Counter(u32);
 
 impl Counter {
-    pub(crate) fn define(name: &str) -> Result<Self, HostError> {
+    /// Defines a counter at any time, as [`Root::counter`](crate::Root::counter) does while the plugin is configured. For names
+    /// that are known later only: bound their number, since the proxy keeps each for ever. For labels there is
+    /// [`Family`](crate::Family).
+    ///
+    /// ```
+    /// # use proxy_wasm_kit::prelude::*;
+    /// fn of_tenant(tenant: &str) -> Result<Counter, HostError> {
+    ///     Counter::define(&format!("tenant.{tenant}"))
+    /// }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// `proxy_define_metric` failed.
+    pub fn define(name: &str) -> Result<Self, HostError> {
         abi::define_metric(Metric::Counter, name).map(Self)
     }
 
@@ -67,7 +81,21 @@ impl Counter {
 pub struct Gauge(u32);
 
 impl Gauge {
-    pub(crate) fn define(name: &str) -> Result<Self, HostError> {
+    /// Defines a gauge at any time, as [`Root::gauge`](crate::Root::gauge) does while the plugin is configured. For names
+    /// that are known later only: bound their number, since the proxy keeps each for ever. For labels there is
+    /// [`Family`](crate::Family).
+    ///
+    /// ```
+    /// # use proxy_wasm_kit::prelude::*;
+    /// fn of_tenant(tenant: &str) -> Result<Gauge, HostError> {
+    ///     Gauge::define(&format!("tenant.{tenant}"))
+    /// }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// `proxy_define_metric` failed.
+    pub fn define(name: &str) -> Result<Self, HostError> {
         abi::define_metric(Metric::Gauge, name).map(Self)
     }
 
@@ -132,7 +160,21 @@ impl Gauge {
 pub struct Histogram(u32);
 
 impl Histogram {
-    pub(crate) fn define(name: &str) -> Result<Self, HostError> {
+    /// Defines a histogram at any time, as [`Root::histogram`](crate::Root::histogram) does while the plugin is configured. For names
+    /// that are known later only: bound their number, since the proxy keeps each for ever. For labels there is
+    /// [`Family`](crate::Family).
+    ///
+    /// ```
+    /// # use proxy_wasm_kit::prelude::*;
+    /// fn of_tenant(tenant: &str) -> Result<Histogram, HostError> {
+    ///     Histogram::define(&format!("tenant.{tenant}"))
+    /// }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// `proxy_define_metric` failed.
+    pub fn define(name: &str) -> Result<Self, HostError> {
         abi::define_metric(Metric::Histogram, name).map(Self)
     }
 

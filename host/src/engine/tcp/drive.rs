@@ -11,6 +11,9 @@ const UNKNOWN: u32 = 0;
 const LOCAL: u32 = 1;
 const REMOTE: u32 = 2;
 
+/// The response flags of a connection that the upstream refuses, which the TCP proxy tries once: UF and URX.
+const REFUSED: i64 = 1 << 5 | 1 << 15;
+
 impl<G: Guest> Worker<G> {
     /// Runs one connection to its end, or until nothing is left that could move it.
     pub fn connect(&mut self, connection: Connection) -> Connected {
@@ -95,7 +98,11 @@ impl<G: Guest> Worker<G> {
             }
         }
         let known = self.choose_cluster(id);
-        if !known || self.tcp(id, |tcp| tcp.refused) == Some(true) {
+        let refused = self.tcp(id, |tcp| tcp.refused) == Some(true);
+        if known && refused {
+            self.with(id, |stream| stream.flags |= REFUSED);
+        }
+        if !known || refused {
             return self.shut(id, LOCAL);
         }
         self.with(id, |stream| {
