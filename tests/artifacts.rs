@@ -125,6 +125,10 @@ const OF_STREAMS: &[(&str, &str)] = &[
     ("attribute_gen.wasm", "on_delete on_log on_request_headers on_response_headers"),
     ("basic_auth.wasm", "on_request_headers"),
     ("jwt_headers.wasm", "on_request_headers"),
+    (
+        "stats.wasm",
+        "on_delete on_downstream_data on_log on_new_connection on_request_headers on_upstream_data",
+    ),
 ];
 
 #[test]

@@ -1,0 +1,57 @@
+//! The standard metrics of Istio for HTTP, gRPC and TCP: the door between Envoy and what is reported, in `policy`.
+#![forbid(unsafe_code)]
+
+pub mod config;
+mod expressions;
+mod observe;
+mod open;
+mod peers;
+mod plugin;
+pub mod policy;
+mod report;
+mod request;
+mod together;
+
+use open::Connection;
+use plugin::Plugin;
+use proxy_wasm_kit::prelude::*;
+
+/// The plugin: one configuration on one worker. Empty when that cannot be read: then nothing is reported, and no traffic
+/// is held up.
+struct Stats(Option<Rc<Plugin>>);
+
+/// A TCP connection, from its beginning to its end.
+struct Bytestream(Option<(Rc<Plugin>, Rc<Connection>)>);
+
+proxy_wasm_kit::custom_section!("pwkit.labels", include_str!("labels.txt"));
+proxy_wasm_kit::entry!(http, tcp: Stats);
+
+impl Extension for Stats {
+    type Config = config::Config;
+    type Filter = request::Request;
+    /// The original ignored them.
+    const UNKNOWN_KEYS: UnknownKeys = UnknownKeys::Warn;
+
+    fn configure(config: config::Config, root: &Root) -> Result<Self, ConfigError> {
+        Ok(Self(Some(Plugin::new(&config, root)?)))
+    }
+
+    /// The original went on: without what it could not read, or without any metrics when that was all.
+    fn misconfigured(error: ConfigError, root: &Root) -> Result<Self, ConfigError> {
+        let goes_on = !error.path().is_empty();
+        root.complain(error);
+        if goes_on { Self::configure(config::Config::default(), root) } else { Ok(Self(None)) }
+    }
+
+    fn filter(self: &Rc<Self>) -> request::Request {
+        request::Request::new(self.0.clone())
+    }
+}
+
+impl AlsoTcp for Stats {
+    type Connection = Bytestream;
+
+    fn connection(self: &Rc<Self>) -> Bytestream {
+        Bytestream(self.0.clone().map(|plugin| (plugin, Rc::default())))
+    }
+}

@@ -1,0 +1,186 @@
+//! What the proxy is asked about a request or a connection: all of it in one host call, where the proxy evaluates CEL.
+
+use crate::policy::{Fact, Facts, Rules, Side};
+use crate::together::Together;
+use proxy_wasm_kit::{Bytes, Root, property};
+
+/// An attribute: as an expression that never fails, and as the path to it.
+struct Asked {
+    fact: Fact,
+    expression: &'static str,
+    path: &'static [&'static str],
+}
+
+/// What is asked about all requests, or all connections, of one side.
+pub(crate) struct Observer {
+    asked: Vec<Asked>,
+    together: Option<Together>,
+}
+
+/// The answers, in the order of what was asked.
+pub(crate) struct Answers(Vec<(Fact, Bytes)>);
+
+impl Observer {
+    pub(crate) fn of_requests(root: &Root, side: Side, rules: Rules) -> Self {
+        let asked = OF_REQUESTS.into_iter().chain(of_both()).chain(of_side(side, rules)).collect();
+        Self::new(root, asked)
+    }
+
+    pub(crate) fn of_connections(root: &Root, side: Side, rules: Rules) -> Self {
+        Self::new(root, of_both().into_iter().chain(of_side(side, rules)).collect())
+    }
+
+    fn new(root: &Root, asked: Vec<Asked>) -> Self {
+        let together = Together::new(root, asked.iter().map(|asked| asked.expression));
+        Self { asked, together }
+    }
+
+    /// Asks about the stream whose callback runs.
+    pub(crate) fn read(&self) -> Answers {
+        match self.together.as_ref().and_then(Together::evaluate) {
+            Some(values) => Answers(self.asked.iter().map(|asked| asked.fact).zip(values).collect()),
+            None => self.read_singly(|_| true),
+        }
+    }
+
+    /// Asks about the stream that was entered; expressions would not see it.
+    pub(crate) fn read_singly(&self, wanted: impl Fn(Fact) -> bool) -> Answers {
+        let asked = self.asked.iter().filter(|asked| wanted(asked.fact));
+        let answer = |asked: &Asked| (asked.fact, property(asked.path).ok().flatten().unwrap_or_default());
+        Answers(asked.map(answer).collect())
+    }
+}
+
+impl Answers {
+    pub(crate) fn facts(&self) -> Facts<'_> {
+        let mut facts = Facts::default();
+        self.0.iter().for_each(|(fact, value)| facts.set(*fact, value));
+        facts
+    }
+}
+
+/// An attribute that is always there.
+macro_rules! always {
+    ($fact:ident: $first:ident . $second:ident) => {
+        Asked {
+            fact: Fact::$fact,
+            expression: concat!(stringify!($first), ".", stringify!($second)),
+            path: &[stringify!($first), stringify!($second)],
+        }
+    };
+}
+
+/// An attribute that may be absent, and what stands for it then.
+macro_rules! perhaps {
+    ($fact:ident: $first:ident . $second:ident else $absent:literal) => {
+        Asked {
+            fact: Fact::$fact,
+            expression: concat!(
+                "has(",
+                stringify!($first),
+                ".",
+                stringify!($second),
+                ") ? ",
+                stringify!($first),
+                ".",
+                stringify!($second),
+                " : ",
+                $absent
+            ),
+            path: &[stringify!($first), stringify!($second)],
+        }
+    };
+}
+
+/// What Istio's control plane writes into the metadata of a cluster or an endpoint.
+macro_rules! metadata {
+    ($fact:ident: $of:literal, $has:literal, $key:literal, [$($path:literal),*]) => {
+        Asked {
+            fact: Fact::$fact,
+            expression: concat!(
+                "has(xds.", $of, ") && xds.", $of, " != null && has(xds.", $of, ".filter_metadata.istio) && has(xds.", $of,
+                ".filter_metadata.istio.", $has, ") && has(xds.", $of, ".filter_metadata.istio.", $key,
+                ") ? xds.", $of, ".filter_metadata.istio.", $key, " : ''"
+            ),
+            path: &["xds", $of, "filter_metadata", "istio", $($path),*],
+        }
+    };
+}
+
+/// A URI in a certificate; the native filter first asks what another filter has noted.
+macro_rules! noted {
+    ($fact:ident: $noted:literal, $name:ident) => {
+        Asked {
+            fact: Fact::$fact,
+            expression: concat!(
+                "'",
+                $noted,
+                "' in filter_state ? filter_state['",
+                $noted,
+                "'] : has(connection.",
+                stringify!($name),
+                ") ? connection.",
+                stringify!($name),
+                " : ''"
+            ),
+            path: &["connection", stringify!($name)],
+        }
+    };
+}
+
+const OF_REQUESTS: [Asked; 8] = [
+    always!(Duration: request.duration),
+    always!(RequestSize: request.total_size),
+    always!(ResponseSize: response.total_size),
+    perhaps!(Code: response.code else "0"),
+    perhaps!(GrpcStatus: response.grpc_status else "-1"),
+    perhaps!(Host: request.host else "''"),
+    Asked {
+        fact: Fact::ContentType,
+        expression: "'content-type' in request.headers ? request.headers['content-type'] : ''",
+        path: &["request", "headers", "content-type"],
+    },
+    Asked {
+        fact: Fact::Messages,
+        expression: "'envoy.filters.http.grpc_stats' in filter_state \
+                     ? filter_state['envoy.filters.http.grpc_stats'] : ''",
+        path: &["filter_state", "envoy.filters.http.grpc_stats"],
+    },
+];
+
+fn of_both() -> [Asked; 5] {
+    [
+        always!(Flags: response.flags),
+        perhaps!(RouteName: xds.route_name else "''"),
+        perhaps!(ClusterName: xds.cluster_name else "''"),
+        metadata!(ServiceName: "cluster_metadata", "services", "services[0].name", ["services", "0", "name"]),
+        metadata!(ServiceHost: "cluster_metadata", "services", "services[0].host", ["services", "0", "host"]),
+    ]
+}
+
+fn of_side(side: Side, rules: Rules) -> Vec<Asked> {
+    let endpoint = metadata!(Endpoint: "upstream_host_metadata", "workload", "workload", ["workload"]);
+    let namespace = metadata!(ServiceNamespace: "cluster_metadata", "services", "services[0].namespace",
+        ["services", "0", "namespace"]);
+    let upstream = [
+        perhaps!(SourcePrincipal: upstream.uri_san_local_certificate else "''"),
+        perhaps!(DestinationPrincipal: upstream.uri_san_peer_certificate else "''"),
+    ];
+    let downstream = [
+        perhaps!(SourcePrincipal: connection.uri_san_peer_certificate else "''"),
+        perhaps!(DestinationPrincipal: connection.uri_san_local_certificate else "''"),
+    ];
+    let noted = [
+        noted!(SourcePrincipal: "io.istio.peer_principal", uri_san_peer_certificate),
+        noted!(DestinationPrincipal: "io.istio.local_principal", uri_san_local_certificate),
+    ];
+    let mtls = always!(Mtls: connection.mtls);
+    match (side, rules) {
+        (Side::Outbound, Rules::Original) => upstream.into_iter().chain([endpoint]).collect(),
+        (Side::Outbound, Rules::Native) => upstream.into_iter().chain([endpoint, namespace]).collect(),
+        (Side::Inbound, Rules::Original) => downstream.into_iter().chain([mtls]).collect(),
+        (Side::Inbound, Rules::Native) => noted.into(),
+        (Side::Waypoint, Rules::Original) => downstream.into_iter().chain([mtls, endpoint]).collect(),
+        (Side::Waypoint, Rules::Native) => noted.into_iter().chain([endpoint, namespace]).collect(),
+    }
+}

@@ -1,0 +1,212 @@
+//! The plugin: what the configuration came to, and what is open.
+
+use crate::config::{Config, DirectionChoice, LabelRules, Reporter as For};
+use crate::expressions::{Expressions, Results};
+use crate::observe::{Answers, Observer};
+use crate::open::Open;
+use crate::peers::{self, End, PeerCache};
+use crate::policy::{
+    self, Mistake, Peers, Plans, Policy, Protocol, Rules, Separators, Side, Value, Workload,
+};
+use crate::report::{Report, Reporter};
+use proxy_wasm_kit::attributes::{TrafficDirection, node, plugin_root_id, xds};
+use proxy_wasm_kit::{ConfigError, HostError, Root};
+use std::num::NonZeroUsize;
+use std::rc::Rc;
+use std::time::Duration;
+
+/// How often what is open is reported, where the configuration does not say.
+const OFTEN: [(Rules, Duration); 2] =
+    [(Rules::Original, Duration::from_secs(15)), (Rules::Native, Duration::from_secs(5))];
+
+/// What reports.
+pub(crate) struct Plugin {
+    policy: Policy,
+    reporter: Reporter,
+    expressions: Expressions,
+    peers: PeerCache,
+    /// `None` if only the listener can tell.
+    side: Option<Side>,
+    watched: Vec<(Side, Observer, Observer)>,
+    /// Whether what is open is reported before it ends.
+    pub(crate) ticks: bool,
+    pub(crate) open: Open,
+}
+
+/// Two ends as they are known.
+pub(crate) struct Ends {
+    downstream: Option<Rc<Workload>>,
+    upstream: Option<Rc<Workload>>,
+}
+
+impl Plugin {
+    pub(crate) fn new(config: &Config, root: &Root) -> Result<Rc<Self>, HostError> {
+        let rules = match config.label_rules {
+            LabelRules::Original => Rules::Original,
+            LabelRules::Native => Rules::Native,
+        };
+        let separators = separators(config, root);
+        let (side, period) = (side(config), period(config, rules, root));
+        let (plans, expressions) = plans(config, rules, root);
+        let vectors = usize::try_from(config.max_cached_vectors).ok().and_then(NonZeroUsize::new);
+        let max_series = usize::try_from(config.max_series).unwrap_or(usize::MAX);
+        let host_fallback = !config.disable_host_header_fallback;
+        let policy = Policy { rules, host_fallback, own: peers::own(), separators };
+        let version = node().metadata("ISTIO_VERSION").ok().flatten().unwrap_or_default();
+        root.gauge(&policy.build(&String::from_utf8_lossy(&version)))?.set(1)?;
+        let sides = side.map_or_else(|| vec![Side::Inbound, Side::Outbound], |side| vec![side]);
+        let watched = |side| {
+            (side, Observer::of_requests(root, side, rules), Observer::of_connections(root, side, rules))
+        };
+        let plugin = Rc::new(Self {
+            reporter: Reporter::new(root, plans, max_series, vectors.unwrap_or(NonZeroUsize::MIN))?,
+            policy,
+            expressions,
+            peers: PeerCache::new(),
+            side,
+            watched: sides.into_iter().map(watched).collect(),
+            ticks: !period.is_zero(),
+            open: Open::default(),
+        });
+        plugin.clone().tick_every(period, root);
+        Ok(plugin)
+    }
+
+    fn tick_every(self: Rc<Self>, period: Duration, root: &Root) {
+        if self.ticks {
+            root.every(period, async move || {
+                self.open.report(&self);
+                Ok(())
+            });
+        }
+    }
+
+    /// Which side the stream is on. One host call if the configuration does not say.
+    pub(crate) fn side(&self) -> Side {
+        let by_listener = || match xds().listener_direction() {
+            Ok(Some(TrafficDirection::Outbound)) => Side::Outbound,
+            _ => Side::Inbound,
+        };
+        self.side.unwrap_or_else(by_listener)
+    }
+
+    fn observer(&self, side: Side, protocol: Protocol) -> Option<&Observer> {
+        let (_, requests, connections) = self.watched.iter().find(|(of, ..)| *of == side)?;
+        Some(if protocol == Protocol::Tcp { connections } else { requests })
+    }
+
+    /// Asks about the request whose callback runs.
+    pub(crate) fn see_request(&self, side: Side) -> Option<Answers> {
+        self.observer(side, Protocol::Http).map(Observer::read)
+    }
+
+    /// Asks about the connection whose callback runs.
+    pub(crate) fn see_connection(&self, side: Side) -> Option<Answers> {
+        self.observer(side, Protocol::Tcp).map(Observer::read)
+    }
+
+    /// Asks about a call or connection that was entered.
+    pub(crate) fn look_at(
+        &self,
+        side: Side,
+        protocol: Protocol,
+        wanted: impl Fn(policy::Fact) -> bool,
+    ) -> Option<Answers> {
+        self.observer(side, protocol).map(|observer| observer.read_singly(wanted))
+    }
+
+    pub(crate) fn protocol(&self, content_type: &[u8]) -> Protocol {
+        self.policy.protocol(content_type)
+    }
+
+    pub(crate) fn results(&self) -> Results {
+        if self.expressions.is_empty() { Results::default() } else { self.expressions.evaluate() }
+    }
+
+    pub(crate) fn has_expressions(&self) -> bool {
+        !self.expressions.is_empty()
+    }
+
+    /// Who stands at the other ends of a stream.
+    pub(crate) fn ends(&self, side: Side, facts: &policy::Facts<'_>) -> Ends {
+        let downstream = (side != Side::Outbound).then(|| self.peers.peer(End::Downstream)).flatten();
+        let endpoint = || self.peers.endpoint(facts.text(policy::Fact::Endpoint));
+        let upstream =
+            (side != Side::Inbound).then(|| self.peers.peer(End::Upstream).or_else(endpoint)).flatten();
+        Ends { downstream, upstream }
+    }
+
+    /// Adds to the metrics what is known of a stream now.
+    pub(crate) fn report(
+        &self,
+        (side, protocol): (Side, Protocol),
+        facts: &policy::Facts<'_>,
+        ends: &Ends,
+        results: &Results,
+        amount: impl Fn(Value) -> Option<u64>,
+    ) {
+        let peers = Peers { downstream: ends.downstream.as_deref(), upstream: ends.upstream.as_deref() };
+        let vector = self.policy.vector(side, protocol, facts, peers);
+        self.reporter.write(&self.policy, &Report { vector, results }, amount);
+    }
+}
+
+impl Ends {
+    /// Whether the other end is known, or will not be.
+    pub(crate) fn are_settled(&self, side: Side) -> bool {
+        match side {
+            Side::Outbound => self.upstream.is_some() || peers::takes_no_part(End::Upstream),
+            _ => self.downstream.is_some() || peers::takes_no_part(End::Downstream),
+        }
+    }
+}
+
+fn complain(root: &Root, mistake: Mistake) {
+    root.complain(ConfigError::at(mistake.path, mistake.message));
+}
+
+fn separators(config: &Config, root: &Root) -> Separators {
+    let default = Config::default();
+    let one = |path: &str, given: &String, default: String| {
+        if Separators::fits(given) {
+            return given.clone();
+        }
+        root.complain(ConfigError::at(path, format!("expected punctuation other than `_`; it is {default}")));
+        default
+    };
+    Separators {
+        field: one("field_separator", &config.field_separator, default.field_separator),
+        value: one("value_separator", &config.value_separator, default.value_separator),
+    }
+}
+
+fn period(config: &Config, rules: Rules, root: &Root) -> Duration {
+    let default = OFTEN.iter().find(|(of, _)| *of == rules).map_or(Duration::ZERO, |(_, period)| *period);
+    let Some(text) = &config.tcp_reporting_duration else { return default };
+    policy::duration::parse(text).unwrap_or_else(|| {
+        let message = format!("expected a duration such as \"15s\"; it is {default:?}");
+        root.complain(ConfigError::at("tcp_reporting_duration", message));
+        default
+    })
+}
+
+fn side(config: &Config) -> Option<Side> {
+    let root_id = plugin_root_id().ok().flatten().unwrap_or_default();
+    match (config.reporter, config.direction, root_id.as_str()) {
+        (For::ServerGateway, ..) => Some(Side::Waypoint),
+        (_, DirectionChoice::Inbound, _) => Some(Side::Inbound),
+        (_, DirectionChoice::Outbound, _) => Some(Side::Outbound),
+        (_, _, Some("stats_inbound")) => Some(Side::Inbound),
+        (_, _, Some("stats_outbound")) => Some(Side::Outbound),
+        _ => None,
+    }
+}
+
+fn plans(config: &Config, rules: Rules, root: &Root) -> (Plans, Expressions) {
+    let mut expressions = Expressions::default();
+    let mut compile = |source: &str, gives| expressions.add(root, source, gives);
+    let may_redefine = rules == Rules::Original;
+    let (plans, mistakes) = Plans::new(&config.definitions, &config.metrics, may_redefine, &mut compile);
+    mistakes.into_iter().for_each(|mistake| complain(root, mistake));
+    (plans, expressions.ready(root))
+}

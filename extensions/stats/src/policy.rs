@@ -1,0 +1,316 @@
+//! What is reported of a request or a connection: which metrics, under which labels. No host, no SDK.
+
+mod destination;
+pub mod duration;
+mod flags;
+mod labels;
+mod names;
+mod plan;
+mod series;
+
+pub use destination::Route;
+pub use labels::{NAMES, Protocol, Vector, Workload};
+pub use names::{LONGEST_VALUE, Separators};
+pub use plan::{Compile, Gives, Metric, Plan, Plans, Value};
+pub use series::{Asked, Found, Handles, Series};
+
+/// A mistake in the configuration, at its place.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Mistake {
+    /// The path of the value.
+    pub path: String,
+    /// What is wrong with it.
+    pub message: String,
+}
+
+fn mistake(path: impl Into<String>, message: impl Into<String>) -> Mistake {
+    Mistake { path: path.into(), message: message.into() }
+}
+
+impl Mistake {
+    fn within(self, place: &str) -> Self {
+        Self { path: format!("{place}.{}", self.path), message: self.message }
+    }
+}
+
+/// Whose rules say what a label holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Rules {
+    /// Those of the Wasm plugin, up to Istio 1.17.
+    Original,
+    /// Those of the filter that Istio's proxies have since.
+    Native,
+}
+
+/// Which side of the traffic the proxy is on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Side {
+    /// The client's.
+    Outbound,
+    /// The server's.
+    Inbound,
+    /// Before the servers, beside none.
+    Waypoint,
+}
+
+/// What is asked of the proxy about a request or a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fact {
+    /// `request.duration`, in nanoseconds.
+    Duration,
+    /// `request.total_size`.
+    RequestSize,
+    /// `response.total_size`.
+    ResponseSize,
+    /// `response.flags`.
+    Flags,
+    /// `connection.mtls`.
+    Mtls,
+    /// `response.code`.
+    Code,
+    /// `response.grpc_status`.
+    GrpcStatus,
+    /// The header `content-type` of the request.
+    ContentType,
+    /// `request.host`.
+    Host,
+    /// `xds.route_name`.
+    RouteName,
+    /// `xds.cluster_name`.
+    ClusterName,
+    /// The service's name in `xds.cluster_metadata`.
+    ServiceName,
+    /// The service's host, likewise.
+    ServiceHost,
+    /// The service's namespace, likewise.
+    ServiceNamespace,
+    /// The client's identity.
+    SourcePrincipal,
+    /// The server's identity.
+    DestinationPrincipal,
+    /// What the endpoint says of itself.
+    Endpoint,
+    /// How many messages a gRPC call has had so far.
+    Messages,
+}
+
+/// What the proxy answered. What it did not know is empty.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Facts<'a>([&'a [u8]; 18]);
+
+impl<'a> Facts<'a> {
+    /// Notes an answer.
+    pub fn set(&mut self, fact: Fact, value: &'a [u8]) {
+        if let Some(place) = self.0.get_mut(fact as usize) {
+            *place = value;
+        }
+    }
+
+    /// An answer that is text, as far as a label can hold it.
+    pub fn text(&self, fact: Fact) -> &'a [u8] {
+        let text = self.0.get(fact as usize).copied().unwrap_or_default();
+        let labels: usize = if fact == Fact::Endpoint { 5 } else { 1 };
+        text.get(..LONGEST_VALUE.saturating_mul(labels)).unwrap_or(text)
+    }
+
+    /// An answer that is a number.
+    pub fn number(&self, fact: Fact) -> Option<i64> {
+        let bytes = self.0.get(fact as usize)?;
+        Some(i64::from_le_bytes((*bytes).try_into().ok()?))
+    }
+
+    /// How many messages a gRPC call has had, from the client and from the server: written as `3,5`.
+    pub fn messages(&self) -> (u64, u64) {
+        let text = std::str::from_utf8(self.text(Fact::Messages)).unwrap_or_default();
+        let (request, response) = text.split_once(',').unwrap_or_default();
+        (request.parse().unwrap_or_default(), response.parse().unwrap_or_default())
+    }
+}
+
+/// What says which labels a request has.
+#[derive(Clone, Debug)]
+pub struct Policy {
+    /// Whose rules hold.
+    pub rules: Rules,
+    /// Whether the host that a client asked for names the destination, if nothing else does.
+    pub host_fallback: bool,
+    /// The workload beside the proxy.
+    pub own: Workload,
+    /// What stands around the values of labels.
+    pub separators: Separators,
+}
+
+/// Those on the other sides, as far as they are known.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Peers<'a> {
+    /// Who asks.
+    pub downstream: Option<&'a Workload>,
+    /// Who is asked.
+    pub upstream: Option<&'a Workload>,
+}
+
+impl Policy {
+    /// Which protocol a request is of.
+    pub fn protocol(&self, content_type: &[u8]) -> Protocol {
+        let is_grpc = match self.rules {
+            Rules::Original => {
+                matches!(
+                    content_type,
+                    b"application/grpc" | b"application/grpc+proto" | b"application/grpc+json"
+                )
+            }
+            Rules::Native => content_type
+                .strip_prefix(b"application/grpc")
+                .is_some_and(|rest| matches!(rest.first(), None | Some(b'+'))),
+        };
+        if is_grpc { Protocol::Grpc } else { Protocol::Http }
+    }
+
+    /// What the labels of a request or a connection are made of.
+    pub fn vector<'a>(
+        &'a self,
+        side: Side,
+        protocol: Protocol,
+        facts: &Facts<'a>,
+        peers: Peers<'a>,
+    ) -> Vector<'a> {
+        let (source, destination) = match side {
+            Side::Outbound => (Some(&self.own), peers.upstream),
+            Side::Inbound => (peers.downstream, Some(&self.own)),
+            Side::Waypoint => (peers.downstream, peers.upstream),
+        };
+        let route = self.route(side, protocol, facts);
+        let (service, service_name) = route.service(self.rules);
+        let (source_principal, destination_principal) = self.principals(side, facts, peers);
+        let is_native = self.rules == Rules::Native;
+        let of_peer = |at: bool, principal| if is_native && at { namespace(principal) } else { &[] };
+        Vector {
+            reporter: self.reporter(side),
+            protocol,
+            source,
+            destination,
+            source_namespace: of_peer(side != Side::Outbound, source_principal),
+            destination_namespace: of_peer(side == Side::Outbound, destination_principal),
+            source_principal,
+            destination_principal,
+            service,
+            service_name,
+            service_namespace: if side == Side::Inbound || !is_native {
+                &[]
+            } else {
+                route.service_namespace
+            },
+            flags: facts.number(Fact::Flags).unwrap_or_default(),
+            security: self.security(side, facts, source_principal, destination_principal),
+            code: facts.number(Fact::Code).unwrap_or_default(),
+            grpc_status: self.grpc_status(protocol, facts),
+            no_revision: if is_native && side == Side::Waypoint { "unknown" } else { "latest" },
+        }
+    }
+
+    fn reporter(&self, side: Side) -> &'static str {
+        match (side, self.rules) {
+            (Side::Outbound, _) => "source",
+            (Side::Waypoint, Rules::Native) => "waypoint",
+            _ => "destination",
+        }
+    }
+
+    fn route<'a>(&'a self, side: Side, protocol: Protocol, facts: &Facts<'a>) -> Route<'a> {
+        let host = match (self.host_fallback && protocol != Protocol::Tcp, side) {
+            (true, _) => facts.text(Fact::Host),
+            (false, Side::Outbound) => b"",
+            (false, _) => self.own.canonical_service.as_bytes(),
+        };
+        Route {
+            host,
+            route: facts.text(Fact::RouteName),
+            cluster: facts.text(Fact::ClusterName),
+            service_name: facts.text(Fact::ServiceName),
+            service_host: facts.text(Fact::ServiceHost),
+            service_namespace: facts.text(Fact::ServiceNamespace),
+        }
+    }
+
+    /// Without a certificate of the server, the native filter believes what its metadata say.
+    fn principals<'a>(&self, side: Side, facts: &Facts<'a>, peers: Peers<'a>) -> (&'a [u8], &'a [u8]) {
+        let (source, destination) =
+            (facts.text(Fact::SourcePrincipal), facts.text(Fact::DestinationPrincipal));
+        let said = peers.upstream.map(|peer| peer.identity.as_bytes()).unwrap_or_default();
+        let believes = self.rules == Rules::Native && side == Side::Outbound && destination.is_empty();
+        (source, if believes { said } else { destination })
+    }
+
+    fn security(&self, side: Side, facts: &Facts<'_>, source: &[u8], destination: &[u8]) -> &'static str {
+        let is_mutual = match self.rules {
+            Rules::Original => facts.text(Fact::Mtls) == [1],
+            Rules::Native => !source.is_empty() && !destination.is_empty(),
+        };
+        match (side, is_mutual) {
+            (Side::Outbound, _) => "",
+            (_, true) => "mutual_tls",
+            (_, false) => "none",
+        }
+    }
+
+    fn grpc_status(&self, protocol: Protocol, facts: &Facts<'_>) -> Option<i64> {
+        /// `UNKNOWN` of gRPC.
+        const NONE: i64 = 2;
+        let status = facts.number(Fact::GrpcStatus).filter(|status| *status >= 0);
+        match (protocol, self.rules) {
+            (Protocol::Grpc, Rules::Original) => Some(status.unwrap_or(NONE)),
+            (Protocol::Grpc, Rules::Native) => status,
+            _ => None,
+        }
+    }
+
+    /// What tells a combination of labels from others: of what the labels are made, which conditions hold, and the values
+    /// of the operator's expressions.
+    pub fn key<'a>(
+        &self,
+        vector: &Vector<'_>,
+        held: u64,
+        expressions: impl Iterator<Item = &'a str>,
+    ) -> Vec<u8> {
+        let mut key = held.to_le_bytes().to_vec();
+        key.extend_from_slice(vector.reporter.as_bytes());
+        vector.key(&mut key);
+        for value in expressions {
+            key.extend_from_slice(&u32::try_from(value.len()).unwrap_or(u32::MAX).to_le_bytes());
+            key.extend_from_slice(value.as_bytes());
+        }
+        key
+    }
+
+    /// The name of a metric's series.
+    pub fn series<'e>(
+        &self,
+        metric: &Metric,
+        vector: &Vector<'_>,
+        expression: &impl Fn(usize) -> &'e str,
+    ) -> String {
+        let values = vector.values();
+        self.separators.series(metric.labels(&values, expression), &metric.name)
+    }
+
+    /// The name of the series for all that are too many.
+    pub fn rest(&self, metric: &Metric, reporter: &str) -> String {
+        let values = NAMES.map(|name| if name == "reporter" { reporter } else { "other" }.to_owned());
+        self.separators.series(metric.labels(&values, &|_| "other"), &metric.name)
+    }
+
+    /// The name of the metric that tells the version of the proxy.
+    pub fn build(&self, version: &str) -> String {
+        let version = if version.is_empty() { "unknown" } else { version };
+        format!("component.proxy.tag.{};.istio_build", version.replace(';', "_"))
+    }
+}
+
+/// The namespace in `spiffe://domain/ns/NAMESPACE/sa/account`.
+fn namespace(principal: &[u8]) -> &[u8] {
+    let mut parts = principal.split(|byte| *byte == b'/');
+    if parts.any(|part| part == b"ns") { parts.next().unwrap_or_default() } else { &[] }
+}
+
+#[cfg(test)]
+mod tests;

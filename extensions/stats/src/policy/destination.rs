@@ -1,0 +1,105 @@
+//! The service that a request is for: its host and its name.
+
+use super::Rules;
+
+/// What is known of where a request goes.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Route<'a> {
+    /// The host that the client asked for, unless it must not count.
+    pub host: &'a [u8],
+    /// The name of the route.
+    pub route: &'a [u8],
+    /// The name of the cluster.
+    pub cluster: &'a [u8],
+    /// The name of the service, as the cluster's metadata say it.
+    pub service_name: &'a [u8],
+    /// Its host, likewise.
+    pub service_host: &'a [u8],
+    /// Its namespace, likewise.
+    pub service_namespace: &'a [u8],
+}
+
+/// The clusters of Istio that lead to no service.
+const NO_SERVICE: [&[u8]; 4] =
+    [BLACK_HOLE, PASSTHROUGH, b"InboundPassthroughClusterIpv4", b"InboundPassthroughClusterIpv6"];
+
+const BLACK_HOLE: &[u8] = b"BlackHoleCluster";
+const PASSTHROUGH: &[u8] = b"PassthroughCluster";
+
+impl<'a> Route<'a> {
+    /// Host and name of the service.
+    pub(super) fn service(&self, rules: Rules) -> (&'a [u8], &'a [u8]) {
+        let cluster = match self.route {
+            b"block_all" => BLACK_HOLE,
+            b"allow_any" => PASSTHROUGH,
+            _ => self.cluster,
+        };
+        let is_native_passthrough = rules == Rules::Native && cluster == b"InboundPassthroughCluster";
+        if NO_SERVICE.contains(&cluster) || is_native_passthrough {
+            return (self.host, cluster);
+        }
+        let host = if self.service_host.is_empty() { self.host } else { self.service_host };
+        match (self.service_name.is_empty(), rules) {
+            (false, _) => (host, self.service_name),
+            (true, Rules::Original) => (host, host),
+            (true, Rules::Native) => (host, host.split(|byte| *byte == b'.').next().unwrap_or(host)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    //! Every way to name a destination.
+
+    use super::*;
+
+    fn service(route: Route<'static>, rules: Rules) -> (&'static str, &'static str) {
+        let (host, name) = route.service(rules);
+        (std::str::from_utf8(host).unwrap(), std::str::from_utf8(name).unwrap())
+    }
+
+    const ASKED: Route<'_> = Route {
+        host: b"shop.example:80",
+        route: b"",
+        cluster: b"outbound|80||shop.ns.svc.cluster.local",
+        service_name: b"",
+        service_host: b"",
+        service_namespace: b"",
+    };
+
+    #[test]
+    fn a_cluster_without_metadata_is_called_as_the_client_did() {
+        assert_eq!(service(ASKED, Rules::Original), ("shop.example:80", "shop.example:80"));
+        assert_eq!(service(ASKED, Rules::Native), ("shop.example:80", "shop"));
+    }
+
+    #[test]
+    fn metadata_name_the_service() {
+        let named = Route { service_name: b"shop", service_host: b"shop.ns.svc.cluster.local", ..ASKED };
+        assert_eq!(service(named, Rules::Original), ("shop.ns.svc.cluster.local", "shop"));
+        let nameless = Route { service_name: b"", ..named };
+        assert_eq!(service(nameless, Rules::Native), ("shop.ns.svc.cluster.local", "shop"));
+        let hostless = Route { service_host: b"", ..named };
+        assert_eq!(service(hostless, Rules::Original), ("shop.example:80", "shop"));
+    }
+
+    #[test]
+    fn where_there_is_no_service_the_cluster_names_it() {
+        let named = Route { service_name: b"shop", service_host: b"shop.ns.svc.cluster.local", ..ASKED };
+        for (route, cluster, name) in [
+            ("block_all", "any", "BlackHoleCluster"),
+            ("allow_any", "any", "PassthroughCluster"),
+            ("", "BlackHoleCluster", "BlackHoleCluster"),
+            ("", "PassthroughCluster", "PassthroughCluster"),
+            ("", "InboundPassthroughClusterIpv4", "InboundPassthroughClusterIpv4"),
+            ("", "InboundPassthroughClusterIpv6", "InboundPassthroughClusterIpv6"),
+        ] {
+            let route = Route { route: route.as_bytes(), cluster: cluster.as_bytes(), ..named };
+            assert_eq!(service(route, Rules::Original), ("shop.example:80", name));
+            assert_eq!(service(route, Rules::Native), ("shop.example:80", name));
+        }
+        let route = Route { cluster: b"InboundPassthroughCluster", ..named };
+        assert_eq!(service(route, Rules::Native).1, "InboundPassthroughCluster");
+        assert_eq!(service(route, Rules::Original).1, "shop");
+    }
+}

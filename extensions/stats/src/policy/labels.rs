@@ -1,0 +1,244 @@
+//! The standard labels: what each says of a request or a connection.
+
+use super::flags;
+
+/// Their names, in the order in which they stand in the names of metrics.
+pub const NAMES: [&str; 25] = [
+    "reporter",
+    "source_workload",
+    "source_workload_namespace",
+    "source_principal",
+    "source_app",
+    "source_version",
+    "source_canonical_service",
+    "source_canonical_revision",
+    "source_cluster",
+    "destination_workload",
+    "destination_workload_namespace",
+    "destination_principal",
+    "destination_app",
+    "destination_version",
+    "destination_service",
+    "destination_service_name",
+    "destination_service_namespace",
+    "destination_canonical_service",
+    "destination_canonical_revision",
+    "destination_cluster",
+    "request_protocol",
+    "response_flags",
+    "connection_security_policy",
+    "response_code",
+    "grpc_response_status",
+];
+
+/// How many of them the counters of gRPC messages have: those that are known before the end.
+pub(super) const OF_MESSAGES: usize = 20;
+
+/// How many of them the metrics of connections have.
+pub(super) const OF_CONNECTIONS: usize = 23;
+
+const UNKNOWN: &str = "unknown";
+
+/// What is reported.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Protocol {
+    /// A request.
+    Http,
+    /// A call of gRPC.
+    Grpc,
+    /// A connection.
+    Tcp,
+}
+
+impl Protocol {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Http => "http",
+            Self::Grpc => "grpc",
+            Self::Tcp => "tcp",
+        }
+    }
+}
+
+/// Who stands on one side. What is empty is not known.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Workload {
+    /// What it is an instance of.
+    pub name: String,
+    /// Where it runs.
+    pub namespace: String,
+    /// The label `app`.
+    pub app: String,
+    /// The label `version`.
+    pub version: String,
+    /// The label `service.istio.io/canonical-name`.
+    pub canonical_service: String,
+    /// The label `service.istio.io/canonical-revision`.
+    pub canonical_revision: String,
+    /// The Kubernetes cluster.
+    pub cluster: String,
+    /// The SPIFFE identity that it claims.
+    pub identity: String,
+}
+
+impl Workload {
+    /// What an endpoint says of itself: `workload;namespace;service;revision;cluster`. `None` with fewer parts.
+    pub fn of_endpoint(text: &[u8]) -> Option<Self> {
+        let text = String::from_utf8_lossy(text);
+        let mut parts = text.split(';').map(str::to_owned);
+        let mut next = || parts.next();
+        let (name, namespace, canonical_service) = (next()?, next()?, next()?);
+        let (canonical_revision, cluster) = (next()?, next()?);
+        Some(Self { name, namespace, canonical_service, canonical_revision, cluster, ..Self::default() })
+    }
+
+    /// The canonical service, for which the workload stands in.
+    pub fn service(&self) -> &str {
+        if self.canonical_service.is_empty() { &self.name } else { &self.canonical_service }
+    }
+
+    /// All that is known, to be changed.
+    pub fn parts_mut(&mut self) -> [&mut String; 8] {
+        [
+            &mut self.name,
+            &mut self.namespace,
+            &mut self.app,
+            &mut self.version,
+            &mut self.canonical_service,
+            &mut self.canonical_revision,
+            &mut self.cluster,
+            &mut self.identity,
+        ]
+    }
+
+    fn parts(&self) -> [&str; 8] {
+        [
+            &self.name,
+            &self.namespace,
+            &self.app,
+            &self.version,
+            &self.canonical_service,
+            &self.canonical_revision,
+            &self.cluster,
+            &self.identity,
+        ]
+    }
+}
+
+/// All that the labels of one request or connection are made of. What is empty is not known.
+#[derive(Clone, Copy, Debug)]
+pub struct Vector<'a> {
+    /// Which side reports.
+    pub reporter: &'static str,
+    /// What is reported.
+    pub protocol: Protocol,
+    /// The client's side; `None` where it is not known.
+    pub source: Option<&'a Workload>,
+    /// The server's side.
+    pub destination: Option<&'a Workload>,
+    /// Where the client runs, if its certificate says so and not its metadata.
+    pub source_namespace: &'a [u8],
+    /// Where the server runs, likewise.
+    pub destination_namespace: &'a [u8],
+    /// Whose certificate the client has.
+    pub source_principal: &'a [u8],
+    /// Whose certificate the server has.
+    pub destination_principal: &'a [u8],
+    /// The host of the service.
+    pub service: &'a [u8],
+    /// Its name.
+    pub service_name: &'a [u8],
+    /// Its namespace, where it is not that of the server.
+    pub service_namespace: &'a [u8],
+    /// What the proxy did.
+    pub flags: i64,
+    /// `mutual_tls`, `none`, or nothing.
+    pub security: &'static str,
+    /// The status of the response, 0 for none.
+    pub code: i64,
+    /// The status of a gRPC call.
+    pub grpc_status: Option<i64>,
+    /// What stands for a server's revision that is not known.
+    pub no_revision: &'static str,
+}
+
+impl Vector<'_> {
+    /// Writes what tells it from others of the same plugin. Each part begins with its length, so that none can reach into
+    /// the next.
+    pub(super) fn key(&self, key: &mut Vec<u8>) {
+        let mut part = |bytes: &[u8]| {
+            let length = u16::try_from(bytes.len()).unwrap_or(u16::MAX);
+            key.extend_from_slice(&length.to_le_bytes());
+            key.extend_from_slice(bytes.get(..usize::from(length)).unwrap_or(bytes));
+        };
+        for side in [self.source, self.destination] {
+            side.map(Workload::parts).unwrap_or_default().iter().for_each(|text| part(text.as_bytes()));
+        }
+        [
+            self.source_namespace,
+            self.destination_namespace,
+            self.source_principal,
+            self.destination_principal,
+        ]
+        .into_iter()
+        .chain([self.service, self.service_name, self.service_namespace, self.security.as_bytes()])
+        .for_each(&mut part);
+        part(&[self.protocol as u8, u8::from(self.source.is_some()), u8::from(self.destination.is_some())]);
+        [self.flags, self.code, self.grpc_status.unwrap_or(-1)]
+            .iter()
+            .for_each(|number| part(&number.to_le_bytes()));
+    }
+
+    /// The values, in the order of [`NAMES`].
+    pub(super) fn values(&self) -> [String; 25] {
+        let nobody = Workload::default();
+        let (source, destination) = (self.source.unwrap_or(&nobody), self.destination.unwrap_or(&nobody));
+        let source_namespace = or_else(self.source_namespace, &source.namespace);
+        let destination_namespace = or_else(self.destination_namespace, &destination.namespace);
+        let service_namespace = or_else(self.service_namespace, &destination.namespace);
+        [
+            self.reporter.to_owned(),
+            known(&source.name),
+            known(&source_namespace),
+            text(self.source_principal),
+            known(&source.app),
+            known(&source.version),
+            known(source.service()),
+            revision(source, "latest"),
+            known(&source.cluster),
+            known(&destination.name),
+            known(&destination_namespace),
+            text(self.destination_principal),
+            known(&destination.app),
+            known(&destination.version),
+            text(self.service),
+            text(self.service_name),
+            known(&service_namespace),
+            known(destination.service()),
+            revision(destination, self.no_revision),
+            known(&destination.cluster),
+            self.protocol.name().to_owned(),
+            flags::short(self.flags),
+            known(self.security),
+            self.code.to_string(),
+            self.grpc_status.map(|status| status.to_string()).unwrap_or_default(),
+        ]
+    }
+}
+
+fn known(text: &str) -> String {
+    if text.is_empty() { UNKNOWN.to_owned() } else { text.to_owned() }
+}
+
+fn text(bytes: &[u8]) -> String {
+    known(&String::from_utf8_lossy(bytes))
+}
+
+fn or_else(bytes: &[u8], other: &str) -> String {
+    if bytes.is_empty() { other.to_owned() } else { String::from_utf8_lossy(bytes).into_owned() }
+}
+
+fn revision(workload: &Workload, absent: &str) -> String {
+    let revision = &workload.canonical_revision;
+    if revision.is_empty() { absent.to_owned() } else { revision.clone() }
+}
