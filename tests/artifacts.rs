@@ -124,7 +124,11 @@ fn modules_export_the_abi_and_nothing_else() {
 const OF_STREAMS: &[(&str, &str)] = &[
     ("attribute_gen.wasm", "on_delete on_log on_request_headers on_response_headers"),
     ("basic_auth.wasm", "on_request_headers"),
-    ("jwt_headers.wasm", "on_request_headers"),
+    ("jwt_headers.wasm", "on_delete on_request_body on_request_headers on_request_trailers"),
+    (
+        "metadata_exchange.wasm",
+        "on_delete on_downstream_data on_request_headers on_response_headers on_upstream_data",
+    ),
     (
         "stats.wasm",
         "on_delete on_downstream_data on_log on_new_connection on_request_headers on_upstream_data",
