@@ -1,21 +1,21 @@
 //! The manifests that an extension ships with: envoy.yaml serves what it promises in the embedded host and in a real Envoy,
 //! by scripts/run, and wasmplugin.yaml is what Istio accepts, with the same configuration.
 
-use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{TcpListener, TcpStream};
+use std::io::{Read, Write};
+use std::net::TcpStream;
 use std::path::Path;
-use std::process::{Child, ChildStdout, Command, ExitStatus, Stdio};
+use std::process::Command;
 use std::time::Duration;
 
 use base64::prelude::{BASE64_STANDARD, Engine};
+use proxy_wasm_kit_tests::running::Running;
 use proxy_wasm_kit_tests::{Metadata, assert_none, read, root};
 use regex_lite::Regex;
 use serde_json::Value;
 
-/// `scripts/run`, serving.
+/// `scripts/run`, serving extensions.
 struct Run {
-    process: Child,
-    output: BufReader<ChildStdout>,
+    running: Running,
     port: u16,
     /// Each curl line that it proposes, with what is said to come of it.
     proposals: Vec<(String, String)>,
@@ -34,58 +34,15 @@ impl Run {
         Self::of(Command::new(root().join("scripts/run")))
     }
 
-    fn of(mut command: Command) -> Self {
-        let port = free_port();
-        let mut process = command
-            .args(["--port", &port.to_string()])
-            .stdout(Stdio::piped())
-            .spawn()
-            .expect("scripts/run starts");
-        let output = BufReader::new(process.stdout.take().expect("its output is a pipe"));
-        let mut run = Self { process, output, port, proposals: Vec::new() };
-        let introduction = run.read_until("Ctrl-C ends");
+    fn of(command: Command) -> Self {
+        let running = Running::start(command);
         let proposal = Regex::new(r"(?m)^  (curl .*)\n      (.*)$").expect("the pattern is right");
-        let found =
-            proposal.captures_iter(&introduction).map(|found| (found[1].to_owned(), found[2].to_owned()));
-        run.proposals = found.collect();
-        run
+        let proposals = proposal
+            .captures_iter(&running.introduction)
+            .map(|found| (found[1].to_owned(), found[2].to_owned()))
+            .collect();
+        Self { port: running.port, running, proposals }
     }
-
-    /// What it prints up to a line that holds this text.
-    fn read_until(&mut self, text: &str) -> String {
-        let mut seen = String::new();
-        loop {
-            let start = seen.len();
-            let read = self.output.read_line(&mut seen).expect("its output is text");
-            assert!(read > 0, "scripts/run ended before it printed {text:?}:\n{seen}");
-            if seen[start..].contains(text) {
-                return seen;
-            }
-        }
-    }
-
-    fn end(mut self, signal: &str) -> ExitStatus {
-        let kill = Command::new("kill").args([signal, &self.process.id().to_string()]).status();
-        assert!(kill.expect("kill starts").success());
-        let mut rest = String::new();
-        self.output.read_to_string(&mut rest).expect("its output is text");
-        self.process.wait().expect("it ends")
-    }
-}
-
-impl Drop for Run {
-    fn drop(&mut self) {
-        // It must not stay behind, and only it can end its Envoy.
-        if matches!(self.process.try_wait(), Ok(None)) {
-            let _ = Command::new("kill").arg(self.process.id().to_string()).status();
-            let _ = self.process.wait();
-        }
-    }
-}
-
-fn free_port() -> u16 {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("there is a free port");
-    listener.local_addr().expect("it has an address").port()
 }
 
 #[test]
@@ -122,7 +79,7 @@ fn the_embedded_host_serves_what_every_deployment_promises() {
         }
     }
     assert_none(&wrong);
-    assert_eq!(run.end("-INT").code(), Some(0));
+    assert_eq!(run.running.end("-INT").code(), Some(0));
 }
 
 #[test]
@@ -157,7 +114,7 @@ fn run_leaves_nothing_behind() {
     for (signal, expected) in [("-INT", 0), ("-TERM", 128 + 15)] {
         let run = Run::start("basic-auth", &envoy);
         let port = run.port;
-        assert_eq!(run.end(signal).code(), Some(expected), "kill {signal}");
+        assert_eq!(run.running.end(signal).code(), Some(expected), "kill {signal}");
         let processes = Command::new("ps").args(["-A", "-o", "args="]).output().expect("ps starts");
         let left = String::from_utf8_lossy(&processes.stdout).contains(&format!("port_value: {port}"));
         assert!(!left, "Envoy is still there after kill {signal}");

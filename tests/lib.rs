@@ -2,6 +2,7 @@
 
 pub mod guest_modules;
 pub mod hand_written;
+pub mod running;
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -160,5 +161,12 @@ pub fn envoy() -> Option<PathBuf> {
 
 fn fetched(store: &Path) -> Option<PathBuf> {
     let versions = std::fs::read_dir(store).ok()?;
-    versions.filter_map(|entry| Some(entry.ok()?.path().join("envoy"))).find(|binary| binary.is_file())
+    let found = versions.filter_map(|entry| Some(entry.ok()?.path()));
+    // Of several, the newest: 1.40.0 is after 1.9.0.
+    let number = |folder: &PathBuf| {
+        let name = folder.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        name.split('.').map(|part| part.parse().unwrap_or(0)).collect::<Vec<u32>>()
+    };
+    let newest = found.filter(|folder| folder.join("envoy").is_file()).max_by_key(number)?;
+    Some(newest.join("envoy"))
 }

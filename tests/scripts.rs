@@ -62,6 +62,13 @@ fn envoy_refuses_what_is_no_envoy() {
 }
 
 #[test]
+fn prometheus_refuses_what_is_no_prometheus() {
+    let refused = |path| run("scripts/prometheus", &[], &[("PROMETHEUS", path)]);
+    assert_refuses(&refused("/bin/ls"), &["/bin/ls", "PROMETHEUS"]);
+    assert_refuses(&refused("/nowhere/prometheus"), &["/nowhere/prometheus", "PROMETHEUS"]);
+}
+
+#[test]
 fn run_refuses_what_is_no_extension() {
     assert_refuses(&run("scripts/run", &["nothing"], &[]), &["extensions/nothing/deploy/envoy.yaml"]);
 }
@@ -71,4 +78,5 @@ fn run_refuses_a_port_that_is_taken() {
     let taken = TcpListener::bind("127.0.0.1:0").expect("there is a free port");
     let port = taken.local_addr().expect("it has an address").port().to_string();
     assert_refuses(&run("scripts/run", &["--port", &port], &[]), &[&port, "--port"]);
+    assert_refuses(&run("scripts/run", &["--mesh", "--port", &port], &[]), &[&port, "--port"]);
 }

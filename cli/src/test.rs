@@ -76,12 +76,20 @@ fn real_envoy(named: Option<&Path>) -> Result<RealEnvoy, Failure> {
     Ok(RealEnvoy::new(usable.ok_or_else(missing)?))
 }
 
-/// What scripts/envoy has put under the nearest folder `target`.
+/// What scripts/envoy has put under the nearest folder `target`; of several versions the newest.
 fn fetched() -> Option<PathBuf> {
     let here = std::env::current_dir().ok()?;
-    let stores = here.ancestors().map(|folder| folder.join("target/envoy"));
-    let versions = stores.filter_map(|store| std::fs::read_dir(store).ok()).flatten();
-    versions.filter_map(|entry| Some(entry.ok()?.path().join("envoy"))).find(|binary| binary.is_file())
+    let versions = here.ancestors().find_map(|folder| std::fs::read_dir(folder.join("target/envoy")).ok())?;
+    let fetched = versions.filter_map(|entry| Some(entry.ok()?.path()));
+    let newest =
+        fetched.filter(|version| version.join("envoy").is_file()).max_by_key(|path| numbers(path))?;
+    Some(newest.join("envoy"))
+}
+
+/// The numbers of a version: 1.40.0 is after 1.9.0.
+fn numbers(version: &Path) -> Vec<u32> {
+    let name = version.file_name().unwrap_or_default().to_string_lossy();
+    name.split('.').map(|part| part.parse().unwrap_or_default()).collect()
 }
 
 impl Tally {
