@@ -2,8 +2,8 @@
 
 use crate::error::{Problem, PruneError};
 
-/// The custom section that `entry!` writes.
-pub(crate) const SECTION: &str = "pwkit.door";
+/// The custom section that the SDK's `entry!` writes, and that a module loses when it is pruned.
+pub const SECTION: &str = "pwkit.door";
 
 /// Its first line.
 const VERSION: &str = "pwkit door 1";

@@ -28,6 +28,7 @@ mod links;
 mod plan;
 mod reach;
 
+pub use door::SECTION;
 pub use error::PruneError;
 
 use std::collections::BTreeSet;

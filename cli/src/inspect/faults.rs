@@ -132,6 +132,12 @@ fn surprises(anatomy: &Anatomy) -> Vec<Fault> {
             "has a start section, which runs before the proxy can answer; export _initialize instead".into(),
         ));
     }
+    if anatomy.sections.iter().any(|section| section.custom && section.name == proxy_wasm_kit_prune::SECTION)
+    {
+        let text =
+            "is not pruned: a proxy enters it for each callback, used or not; `pwkit prune` cuts it down";
+        found.push(warning(text.into()));
+    }
     let debug =
         anatomy.sections.iter().filter(|section| section.custom && section.name.starts_with(".debug"));
     let bytes: usize = debug.map(|section| section.bytes).sum();

@@ -34,7 +34,10 @@ fn a_module_keeps_what_it_needs() {
     let expected = "  proxy_on_configure\n  proxy_on_memory_allocate\n  proxy_on_request_headers\n\
         Built with RUSTFLAGS=-Clink-arg=--emit-relocs it can lose more.\n";
     assert_eq!(callbacks, expected);
+    let before = workshop.run(&["inspect", "whole.wasm"]);
+    assert!(before.stdout.contains("is not pruned: "), "{}", before.stdout);
     let inspected = workshop.run(&["inspect", "pruned.wasm"]);
+    assert!(!inspected.stdout.contains("is not pruned"), "{}", inspected.stdout);
     assert_eq!(inspected.code, Some(0), "{}", inspected.stdout);
     assert!(!inspected.stdout.contains("proxy_on_log"), "{}", inspected.stdout);
 }
