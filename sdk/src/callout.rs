@@ -5,11 +5,10 @@ mod exchange;
 
 pub use error::CallError;
 
-use crate::abi::calls::Field;
+use crate::abi::pairs::Fields;
 use crate::bytes::Bytes;
-use crate::dispatch::tasks;
 use crate::headers::{Snapshot, is_safe};
-use exchange::Exchange;
+use exchange::Sending;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::rc::Rc;
@@ -77,19 +76,14 @@ impl Cluster {
     /// # Ok(()) }
     /// ```
     pub fn call(&self, method: impl AsRef<[u8]>, path: impl AsRef<[u8]>) -> Call {
-        let pseudo = |name: &str, value: &[u8]| (name.as_bytes().to_vec(), value.to_vec());
-        let headers = vec![
-            pseudo(":method", method.as_ref()),
-            pseudo(":path", path.as_ref()),
-            pseudo(":authority", self.0.as_bytes()),
-        ];
-        let (body, trailers, mistake) = (Vec::new(), Vec::new(), None);
-        Call { cluster: self.clone(), headers, body, trailers, timeout: None, limit: LIMIT, mistake }
+        Call::new(self, method.as_ref(), path.as_ref())
     }
 }
 
 /// More than a service has to say to a filter.
 const LIMIT: usize = 1024 * 1024;
+
+const TOO_LONG: &str = "a field does not fit into 32 bits";
 
 /// Long for a filter; every call of an extension that matters names its own.
 pub(crate) const TIMEOUT: Duration = Duration::from_secs(5);
@@ -105,18 +99,43 @@ pub(crate) const TIMEOUT: Duration = Duration::from_secs(5);
 /// ```
 #[must_use = "a call does nothing before it is sent"]
 #[derive(Clone)]
-pub struct Call {
+pub struct Call(Sending);
+
+/// What is sent.
+#[derive(Clone)]
+struct Request {
     cluster: Cluster,
-    headers: Vec<Field>,
+    headers: Fields,
     body: Vec<u8>,
-    trailers: Vec<Field>,
+    /// Few have any.
+    trailers: Option<Box<Fields>>,
     timeout: Option<Duration>,
     limit: usize,
     /// What is wrong with it; told when it is sent.
-    mistake: Option<String>,
+    mistake: Option<Box<str>>,
 }
 
 impl Call {
+    fn new(cluster: &Cluster, method: &[u8], path: &[u8]) -> Self {
+        let pseudo: [(&[u8], &[u8]); 3] =
+            [(b":method", method), (b":path", path), (b":authority", cluster.0.as_bytes())];
+        let headers = Fields::begin(&pseudo);
+        Self(Sending::new(Request {
+            cluster: cluster.clone(),
+            mistake: if headers.is_some() { None } else { Some(TOO_LONG.into()) },
+            headers: headers.unwrap_or_default(),
+            body: Vec::new(),
+            trailers: None,
+            timeout: None,
+            limit: LIMIT,
+        }))
+    }
+
+    fn edit(mut self, edit: impl FnOnce(&mut Request)) -> Self {
+        self.0.request().map(edit);
+        self
+    }
+
     /// Adds a header.
     ///
     /// ```
@@ -125,10 +144,8 @@ impl Call {
     /// cluster.get("/introspect").header("authorization", token)
     /// # }
     /// ```
-    pub fn header(mut self, name: impl AsRef<[u8]>, value: impl AsRef<[u8]>) -> Self {
-        self.check(name.as_ref(), value.as_ref());
-        self.headers.push((name.as_ref().to_vec(), value.as_ref().to_vec()));
-        self
+    pub fn header(self, name: impl AsRef<[u8]>, value: impl AsRef<[u8]>) -> Self {
+        self.edit(|request| request.header(name.as_ref(), value.as_ref()))
     }
 
     /// Sets `:authority`, the `Host` of HTTP/1, which is the cluster's name otherwise.
@@ -139,12 +156,13 @@ impl Call {
     /// cluster.get("/jwks").authority("login.example.com")
     /// # }
     /// ```
-    pub fn authority(mut self, authority: impl AsRef<[u8]>) -> Self {
-        let authority = authority.as_ref();
-        self.check(b":authority", authority);
-        self.headers.retain(|(name, _)| name != b":authority");
-        self.headers.push((b":authority".to_vec(), authority.to_vec()));
-        self
+    pub fn authority(self, authority: impl AsRef<[u8]>) -> Self {
+        self.edit(|request| {
+            let before = std::mem::take(&mut request.headers);
+            let others = before.iter().filter(|(name, _)| *name != b":authority");
+            others.for_each(|(name, value)| request.push(name, value));
+            request.header(b":authority", authority.as_ref());
+        })
     }
 
     /// Sets the body. The proxy sets `content-length`.
@@ -155,9 +173,8 @@ impl Call {
     /// cluster.post("/log").body(line)
     /// # }
     /// ```
-    pub fn body(mut self, body: impl Into<Vec<u8>>) -> Self {
-        self.body = body.into();
-        self
+    pub fn body(self, body: impl Into<Vec<u8>>) -> Self {
+        self.edit(|request| request.body = body.into())
     }
 
     /// Sets the body to a value as JSON, and `content-type`. What cannot be JSON fails when it is sent.
@@ -173,13 +190,10 @@ impl Call {
     /// cluster.post("/v1/data").json(&Input { path })
     /// # }
     /// ```
-    pub fn json(mut self, value: &impl Serialize) -> Self {
+    pub fn json(self, value: &impl Serialize) -> Self {
         match serde_json::to_vec(value) {
             Ok(body) => self.header("content-type", "application/json").body(body),
-            Err(error) => {
-                self.mistake = Some(format!("no JSON: {error}"));
-                self
-            }
+            Err(error) => self.edit(|request| request.mistake = Some(format!("no JSON: {error}").into())),
         }
     }
 
@@ -191,10 +205,8 @@ impl Call {
     /// cluster.post("/upload").body("data").trailer("x-checksum", "7")
     /// # }
     /// ```
-    pub fn trailer(mut self, name: impl AsRef<[u8]>, value: impl AsRef<[u8]>) -> Self {
-        self.check(name.as_ref(), value.as_ref());
-        self.trailers.push((name.as_ref().to_vec(), value.as_ref().to_vec()));
-        self
+    pub fn trailer(self, name: impl AsRef<[u8]>, value: impl AsRef<[u8]>) -> Self {
+        self.edit(|request| request.trailer(name.as_ref(), value.as_ref()))
     }
 
     /// How long the response may take; 5 seconds unless this says otherwise, and never longer than the work that waits for
@@ -206,9 +218,8 @@ impl Call {
     /// cluster.get("/slow").timeout(std::time::Duration::from_secs(10))
     /// # }
     /// ```
-    pub fn timeout(mut self, timeout: Duration) -> Self {
-        self.timeout = Some(timeout);
-        self
+    pub fn timeout(self, timeout: Duration) -> Self {
+        self.edit(|request| request.timeout = Some(timeout))
     }
 
     /// The same in milliseconds.
@@ -231,15 +242,8 @@ impl Call {
     /// cluster.get("/jwks").limit(64 * 1024)
     /// # }
     /// ```
-    pub fn limit(mut self, bytes: usize) -> Self {
-        self.limit = bytes;
-        self
-    }
-
-    fn check(&mut self, name: &[u8], value: &[u8]) {
-        if !is_safe(name) || !is_safe(value) {
-            self.mistake = Some(format!("CR, LF or NUL in the field {}", name.escape_ascii()));
-        }
+    pub fn limit(self, bytes: usize) -> Self {
+        self.edit(|request| request.limit = bytes)
     }
 
     /// Sends the request and waits for the response. Any status that a server sends is a response; one that the proxy makes
@@ -259,26 +263,42 @@ impl Call {
     /// # Errors
     ///
     /// [`CallError`] tells why there is no response.
-    pub async fn send(self) -> Result<CallResponse, CallError> {
-        if let Some(mistake) = self.mistake {
-            return Err(CallError::mistake(mistake));
+    pub fn send(self) -> impl Future<Output = Result<CallResponse, CallError>> {
+        self.0
+    }
+}
+
+impl Request {
+    fn header(&mut self, name: &[u8], value: &[u8]) {
+        self.check(name, value);
+        self.push(name, value);
+    }
+
+    fn push(&mut self, name: &[u8], value: &[u8]) {
+        if self.headers.push(name, value).is_none() {
+            self.mistake = Some(TOO_LONG.into());
         }
-        let Some(wait) = tasks::current() else { return Err(CallError::nobody_waits()) };
-        let asked = self.timeout.unwrap_or(TIMEOUT);
-        let timeout = wait.left().map_err(CallError::refused)?.map_or(asked, |left| left.min(asked));
-        if timeout.is_zero() {
-            return Err(CallError::timeout(timeout));
+    }
+
+    fn trailer(&mut self, name: &[u8], value: &[u8]) {
+        self.check(name, value);
+        if self.trailers.get_or_insert_default().push(name, value).is_none() {
+            self.mistake = Some(TOO_LONG.into());
         }
-        let exchange = Exchange::begin(&self, timeout, wait)?;
-        exchange.await
+    }
+
+    fn check(&mut self, name: &[u8], value: &[u8]) {
+        if !is_safe(name) || !is_safe(value) {
+            self.mistake = Some(format!("CR, LF or NUL in the field {}", name.escape_ascii()).into());
+        }
     }
 }
 
 impl std::fmt::Debug for Call {
     /// Names only: values may be secrets.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let names = self.headers.iter().map(|(name, _)| name.escape_ascii().to_string());
-        f.debug_list().entry(&self.cluster.name()).entries(names).finish()
+        let request = self.0.unsent();
+        write!(f, "[{:?}, {:?}]", request.cluster.name(), request.headers)
     }
 }
 

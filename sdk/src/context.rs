@@ -84,6 +84,17 @@ pub(crate) fn is_stream() -> bool {
     CURRENT.get().is_some_and(|current| current.is_stream)
 }
 
+/// Host calls act on this context until the callback ends, which spares the way back.
+pub(crate) fn go_to(id: u32, is_stream: bool) -> Result<(), HostError> {
+    let before = CURRENT.get();
+    if before.is_none_or(|current| current.id != id) {
+        abi::set_effective_context(id)?;
+        let entered = before.map_or(id, |current| current.entered);
+        CURRENT.set(Some(Current { id, is_stream, entered }));
+    }
+    Ok(())
+}
+
 /// Runs `calls` on behalf of another context, then returns to the one before.
 pub(crate) fn within<T>(id: u32, is_stream: bool, calls: impl FnOnce() -> T) -> Result<T, HostError> {
     let before = CURRENT.get();

@@ -7,8 +7,10 @@
 mod brief;
 pub(crate) mod calls;
 pub(crate) mod clock;
+mod decision;
 mod dual;
 mod http;
+pub(crate) mod ids;
 pub(crate) mod kind;
 mod plugin;
 pub(crate) mod queues;

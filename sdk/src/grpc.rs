@@ -97,8 +97,12 @@ impl GrpcService {
         let Some(wait) = tasks::current() else { return Err(GrpcError::nobody_waits()) };
         let left = wait.left().map_err(GrpcError::refused)?;
         let timeout = left.map_or(self.timeout, |left| left.min(self.timeout));
-        if timeout.is_zero() {
+        if self.timeout.is_zero() {
             return Err(GrpcError::elapsed());
+        }
+        if timeout.is_zero() {
+            // The deadline is about to end the task. An error would let work try again and again for ever.
+            std::future::pending::<()>().await;
         }
         let (cluster, metadata) = (self.cluster.name(), self.fields());
         let token =

@@ -2,7 +2,7 @@
 
 use crate::abi::pairs::{self, Wire};
 use crate::abi::{self, Map};
-use crate::bytes::Bytes;
+use crate::bytes::{Bytes, is_equal, is_plain};
 use crate::error::HostError;
 use std::fmt;
 use std::marker::PhantomData;
@@ -170,15 +170,14 @@ impl HeadersMut<'_> {
     pub fn replace_all(&self, pairs: &[(&[u8], &[u8])]) -> Result<(), HostError> {
         const CALL: &str = "proxy_set_header_map_pairs";
         refuse_unsafe(CALL, pairs)?;
-        let wire = pairs::encode(pairs.iter().copied()).ok_or(HostError::malformed(CALL))?;
+        let wire = pairs::encode(pairs).ok_or(HostError::malformed(CALL))?;
         abi::set_map_pairs(self.0.map, &wire)
     }
 }
 
 /// Whether the text can stand in a header without ending it.
 pub(crate) fn is_safe(text: &[u8]) -> bool {
-    // One comparison for nearly all bytes.
-    !text.iter().any(|byte| *byte <= b'\r' && matches!(byte, b'\r' | b'\n' | 0))
+    is_plain(text, b'\r' + 1) || !text.iter().any(|byte| matches!(byte, b'\r' | b'\n' | 0))
 }
 
 fn refuse_unsafe(call: &'static str, pairs: &[(&[u8], &[u8])]) -> Result<(), HostError> {
@@ -298,10 +297,10 @@ impl Snapshot {
     }
 }
 
-/// Most names differ in length already, and most others are in lower case.
+/// Most names differ in length already, most others in the first letter.
 #[inline]
 fn is_same(one: &[u8], other: &[u8]) -> bool {
-    one.len() == other.len() && (one == other || one.eq_ignore_ascii_case(other))
+    one.len() == other.len() && (is_equal(one, other) || one.eq_ignore_ascii_case(other))
 }
 
 impl fmt::Debug for Snapshot {
@@ -334,7 +333,7 @@ mod tests {
     use super::*;
 
     fn snapshot(pairs: &[(&[u8], &[u8])]) -> Snapshot {
-        Snapshot::new(pairs::encode(pairs.iter().copied()).unwrap().into(), "test").unwrap()
+        Snapshot::new(pairs::encode(pairs).unwrap().into(), "test").unwrap()
     }
 
     #[test]
@@ -349,6 +348,13 @@ mod tests {
     #[test]
     fn debug_shows_no_values() {
         assert_eq!(format!("{:?}", snapshot(&[(b"authorization", b"secret")])), r#"["authorization"]"#);
+    }
+
+    #[test]
+    fn what_ends_a_field_is_unsafe_and_nothing_else() {
+        for byte in 0..=255 {
+            assert_eq!(is_safe(&[b'a', byte, b'b']), !b"\r\n\0".contains(&byte), "{byte}");
+        }
     }
 
     #[test]

@@ -12,11 +12,21 @@ thread_local! {
     static FREE: Cell<Free> = const { Cell::new([false; 2]) };
 }
 
-/// Runs a hook or task of a stream, whose state this is.
-pub(crate) fn within<T>(state: &Cell<Free>, work: impl FnOnce() -> T) -> T {
+/// A hook or task of a stream begins, whose state this is.
+pub(crate) fn enter(state: &Cell<Free>) {
     FREE.set(state.get());
-    let result = work();
+}
+
+/// It ends.
+pub(crate) fn leave(state: &Cell<Free>) {
     state.set(FREE.get());
+}
+
+/// Runs a hook of a stream, whose state this is.
+pub(crate) fn within<T>(state: &Cell<Free>, work: impl FnOnce() -> T) -> T {
+    enter(state);
+    let result = work();
+    leave(state);
     result
 }
 

@@ -9,13 +9,12 @@
 
 use crate::abi;
 use crate::dispatch::calls::{Event, deliver};
+use crate::dispatch::ids::Ids;
 use crate::dispatch::kind::{HttpKind, Kind, TcpKind};
 use crate::dispatch::{self, Action, HttpStream, Plugin, TcpStream, without_plugin};
 use crate::extension::{Extension, HttpFilter};
 use crate::tcp::{Closer, TcpFilter};
 use std::cell::{Cell, RefCell};
-use std::collections::HashMap;
-use std::hash::{BuildHasherDefault, Hasher};
 use std::rc::Rc;
 
 pub use crate::dispatch::kind::{Dual, Http, Tcp};
@@ -99,14 +98,12 @@ impl TcpFilter for Untouched {}
 /// The contexts of a VM.
 pub struct Contexts<K: Kind> {
     plugins: RefCell<Vec<(u32, Plugin<K::Extension>)>>,
-    streams: RefCell<Streams<K::Stream>>,
+    streams: RefCell<Ids<K::Stream>>,
     /// Which plugin a brief stream belongs to, for the moment between its creation and its only hook.
     parents: [Cell<(u32, u32)>; PARENTS],
 }
 
 const PARENTS: usize = 64;
-
-type Streams<S> = HashMap<u32, S, BuildHasherDefault<IdHasher>>;
 
 impl<K: Kind> Contexts<K> {
     /// None.
@@ -114,7 +111,7 @@ impl<K: Kind> Contexts<K> {
     pub const fn new() -> Self {
         Self {
             plugins: RefCell::new(Vec::new()),
-            streams: RefCell::new(HashMap::with_hasher(BuildHasherDefault::new())),
+            streams: RefCell::new(Ids::new()),
             parents: [const { Cell::new((0, 0)) }; PARENTS],
         }
     }
@@ -134,7 +131,7 @@ impl<K: Kind> Contexts<K> {
     }
 
     fn stream(&self, id: u32) -> Option<K::Stream> {
-        self.streams.borrow().get(&id).cloned()
+        self.streams.borrow().get(id).cloned()
     }
 
     /// `proxy_on_configure`.
@@ -204,7 +201,7 @@ impl<K: Kind> Contexts<K> {
     /// `proxy_on_delete`.
     pub fn delete(&self, id: u32) {
         // Dropped after the borrow ends: what the extension does in `drop` is its own business.
-        let stream = self.streams.borrow_mut().remove(&id);
+        let stream = self.streams.borrow_mut().remove(id);
         if stream.is_none() {
             let mut plugins = self.plugins.borrow_mut();
             let found = plugins.iter().position(|(plugin, _)| *plugin == id);
@@ -343,25 +340,5 @@ impl From<Action> for u32 {
             Action::Continue => 0,
             Action::Pause => 1,
         }
-    }
-}
-
-/// Spreads ids, which the proxy counts up and nobody else chooses.
-#[derive(Default)]
-pub struct IdHasher(u64);
-
-impl Hasher for IdHasher {
-    fn finish(&self) -> u64 {
-        self.0
-    }
-
-    fn write(&mut self, bytes: &[u8]) {
-        for byte in bytes {
-            self.write_u32(u32::from(*byte));
-        }
-    }
-
-    fn write_u32(&mut self, id: u32) {
-        self.0 = (self.0 ^ u64::from(id)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
     }
 }

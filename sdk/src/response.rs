@@ -2,6 +2,8 @@
 
 use crate::abi;
 use crate::abi::pairs::Fields;
+use crate::bytes::is_plain;
+use crate::dispatch::tasks::Limit;
 use crate::error::HostError;
 use crate::extension::Result;
 use crate::headers::is_safe;
@@ -43,8 +45,10 @@ pub enum Flow {
 }
 
 impl Flow {
-    /// How long what was given to `later` may take before it fails; 15 seconds unless this says otherwise. No effect on
-    /// another flow.
+    /// How long what was given to `later` may take before it fails. No effect on another flow.
+    ///
+    /// Unless this says otherwise, it is 15 seconds, and where the work began with callouts, which have time-outs of their
+    /// own, they count from the first answer: a single callout then costs no reading of the clock.
     ///
     /// ```
     /// use proxy_wasm_kit::prelude::*;
@@ -61,7 +65,7 @@ impl Flow {
     /// ```
     pub fn within(self, limit: Duration) -> Self {
         match self {
-            Self::Later(later) => Self::Later(Later { limit, ..later }),
+            Self::Later(later) => Self::Later(later.within(limit)),
             other => other,
         }
     }
@@ -106,7 +110,7 @@ impl BodyFlow {
     /// ```
     pub fn within(self, limit: Duration) -> Self {
         match self {
-            Self::Later(later) => Self::Later(Later { limit, ..later }),
+            Self::Later(later) => Self::Later(later.within(limit)),
             other => other,
         }
     }
@@ -123,18 +127,29 @@ impl BodyFlow {
 /// ```
 pub struct Later {
     pub(crate) work: Pin<Box<dyn Future<Output = Result>>>,
-    pub(crate) limit: Duration,
+    pub(crate) limit: Limit,
 }
 
 impl Later {
     pub(crate) fn new(work: impl Future<Output = Result> + 'static) -> Self {
-        Self { work: Box::pin(work), limit: Duration::from_secs(crate::abi::pwkit_later()) }
+        let time = Duration::from_secs(crate::abi::pwkit_later());
+        Self { work: Box::pin(work), limit: Limit { time, is_exact: false } }
+    }
+
+    /// The work, and leaves some that nobody begins.
+    pub(crate) fn take(&mut self) -> Self {
+        let none: Pin<Box<dyn Future<Output = Result>>> = Box::pin(std::future::pending());
+        Self { work: std::mem::replace(&mut self.work, none), limit: self.limit }
+    }
+
+    fn within(self, time: Duration) -> Self {
+        Self { limit: Limit { time, is_exact: true }, ..self }
     }
 }
 
 impl fmt::Debug for Later {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Later(within {:?})", self.limit)
+        write!(f, "Later(within {:?})", self.limit.time)
     }
 }
 
@@ -252,9 +267,5 @@ impl Response {
 
 fn one_word(text: Cow<'static, str>) -> Cow<'static, str> {
     // Without a look at each character where none can be white space.
-    if text.bytes().all(|byte| byte.is_ascii_graphic()) {
-        text
-    } else {
-        text.replace(char::is_whitespace, "_").into()
-    }
+    if is_plain(text.as_bytes(), b' ' + 1) { text } else { text.replace(char::is_whitespace, "_").into() }
 }

@@ -48,10 +48,12 @@ impl Future for Sleep {
         if let Some(timer) = &self.timer {
             return if timer.is_over(context.waker()) { Poll::Ready(Ok(())) } else { Poll::Pending };
         }
-        let Some(wait) = tasks::current() else { return Poll::Ready(Err(HostError::outside("sleep"))) };
+        let Some(timers) = tasks::current().and_then(|wait| wait.timers()) else {
+            return Poll::Ready(Err(HostError::outside("sleep")));
+        };
         let timer = clock::now().and_then(|now| {
             let due = now.saturating_add(nanoseconds(self.time));
-            Timer::new(&wait.timers, now, due, context.waker())
+            Timer::new(&timers, now, due, context.waker())
         });
         match timer {
             Ok(timer) => self.timer = Some(timer),

@@ -5,18 +5,13 @@
 //! does not expect; of those Envoy gives none to these functions (1.40: Ok, BadArgument, ParseFailure, InternalFailure).
 //! Behind the narrow door the host is called directly, as for all else.
 
-use super::{Result, check, fetch, imports, pairs};
+use super::pairs::{self, Fields};
+use super::{Result, check, fetch, imports};
 use crate::bytes::Bytes;
 use crate::error::HostError;
 use proxy_wasm::hostcalls;
 use std::cell::Cell;
 use std::time::Duration;
-
-/// A field of a request or of metadata.
-pub(crate) type Field = (Vec<u8>, Vec<u8>);
-
-/// The longest time that the ABI can say, in milliseconds.
-const LONGEST: Duration = Duration::from_millis(u32::MAX as u64);
 
 type BeginHttp = fn(&HttpCall<'_>) -> Result<u32>;
 type BeginGrpc = fn(&Method<'_>, &[u8], Duration) -> Result<u32>;
@@ -37,12 +32,13 @@ pub(crate) fn begin_through_the_crate() {
 }
 
 /// An HTTP request to a cluster.
-struct HttpCall<'a> {
-    cluster: &'a str,
-    headers: &'a [Field],
-    body: &'a [u8],
-    trailers: &'a [Field],
-    timeout: Duration,
+pub(crate) struct HttpCall<'a> {
+    pub(crate) cluster: &'a str,
+    pub(crate) headers: &'a Fields,
+    pub(crate) body: &'a [u8],
+    pub(crate) trailers: Option<&'a Fields>,
+    /// Rounded up to milliseconds: to the host 0 means for ever.
+    pub(crate) timeout: Duration,
 }
 
 /// A method of a gRPC service, and what is told to it.
@@ -53,20 +49,18 @@ struct Method<'a> {
     metadata: &'a [(&'a str, &'a [u8])],
 }
 
-/// Begins an HTTP call and gives its token. `timeout` is rounded up to milliseconds: to the host 0 means for ever.
-pub(crate) fn http_call(
-    cluster: &str,
-    headers: &[Field],
-    body: &[u8],
-    trailers: &[Field],
-    timeout: Duration,
-) -> Result<u32> {
-    HTTP_CALL.get()(&HttpCall { cluster, headers, body, trailers, timeout })
+/// Begins an HTTP call and gives its token.
+pub(crate) fn http_call(call: &HttpCall<'_>) -> Result<u32> {
+    HTTP_CALL.get()(call)
 }
 
-fn milliseconds(timeout: Duration) -> Duration {
-    let rounded = timeout.saturating_add(Duration::from_nanos(999_999));
-    rounded.clamp(Duration::from_millis(1), LONGEST)
+/// As the ABI has it, which knows no longer time.
+fn milliseconds(timeout: Duration) -> u32 {
+    let Ok(seconds) = u32::try_from(timeout.as_secs()) else { return u32::MAX };
+    let rounded = u64::from(timeout.subsec_nanos().div_ceil(1_000_000));
+    // No more than 43 bits.
+    let milliseconds = u64::from(seconds).wrapping_mul(1000).wrapping_add(rounded);
+    u32::try_from(milliseconds.max(1)).unwrap_or(u32::MAX)
 }
 
 /// Begins a gRPC call with one message on each side, and gives its token.
@@ -98,13 +92,17 @@ mod through_the_crate {
 
     pub(super) fn http_call(call: &HttpCall<'_>) -> Result<u32> {
         let body = Some(call.body).filter(|body| !body.is_empty());
-        let (headers, trailers) = (texts(call.headers), texts(call.trailers));
-        hostcalls::dispatch_http_call(call.cluster, headers, body, trailers, milliseconds(call.timeout))
+        let (headers, trailers) = (texts(call.headers), call.trailers.map(texts).unwrap_or_default());
+        hostcalls::dispatch_http_call(call.cluster, headers, body, trailers, duration(call.timeout))
             .map_err(|status| HostError::status("proxy_http_call", status as u32))
     }
 
+    fn duration(timeout: Duration) -> Duration {
+        Duration::from_millis(milliseconds(timeout).into())
+    }
+
     /// The crate takes text and copies its bytes.
-    fn texts(fields: &[Field]) -> Vec<(&str, &str)> {
+    fn texts(fields: &Fields) -> Vec<(&str, &str)> {
         // SAFETY: `serialize_map` of proxy-wasm 0.2.5, the version that the manifest pins, does nothing with a name or value but
         // to copy its bytes, so that nobody relies on their being UTF-8; a header may hold any byte.
         let text = |bytes| unsafe { str::from_utf8_unchecked(bytes) };
@@ -113,7 +111,7 @@ mod through_the_crate {
 
     pub(super) fn grpc_call(method: &Method<'_>, message: &[u8], timeout: Duration) -> Result<u32> {
         let Method { cluster, service, name, metadata } = *method;
-        let timeout = milliseconds(timeout);
+        let timeout = duration(timeout);
         hostcalls::dispatch_grpc_call(cluster, service, name, metadata.to_vec(), Some(message), timeout)
             .map_err(|status| HostError::status("proxy_grpc_call", status as u32))
     }
@@ -132,12 +130,8 @@ mod direct {
 
     pub(super) fn http_call(call: &HttpCall<'_>) -> Result<u32> {
         const NAME: &str = "proxy_http_call";
-        let fields = |fields: &[Field]| {
-            let fields = fields.iter().map(|(name, value)| (&**name, &**value));
-            pairs::encode(fields).ok_or(HostError::malformed(NAME))
-        };
         let (cluster, body) = (call.cluster, call.body);
-        let (headers, trailers) = (fields(call.headers)?, fields(call.trailers)?);
+        let (headers, trailers) = (call.headers.wire(), call.trailers.map(Fields::wire).unwrap_or_default());
         let mut token = 0;
         // SAFETY: the four pairs of pointer and length are of live slices; the host writes one u32 to a live place.
         let status = unsafe {
@@ -150,7 +144,7 @@ mod direct {
                 body.len(),
                 trailers.as_ptr(),
                 trailers.len(),
-                number(call.timeout),
+                milliseconds(call.timeout),
                 &raw mut token,
             )
         };
@@ -175,7 +169,7 @@ mod direct {
                 metadata.len(),
                 message.as_ptr(),
                 message.len(),
-                number(timeout),
+                milliseconds(timeout),
                 &raw mut token,
             )
         };
@@ -205,12 +199,8 @@ mod direct {
     }
 
     fn encoded(metadata: &[(&str, &[u8])], call: &'static str) -> Result<Vec<u8>> {
-        let metadata = metadata.iter().map(|(name, value)| (name.as_bytes(), *value));
-        pairs::encode(metadata).ok_or(HostError::malformed(call))
-    }
-
-    fn number(timeout: Duration) -> u32 {
-        u32::try_from(milliseconds(timeout).as_millis()).unwrap_or(u32::MAX)
+        let metadata: Vec<_> = metadata.iter().map(|(name, value)| (name.as_bytes(), *value)).collect();
+        pairs::encode(&metadata).ok_or(HostError::malformed(call))
     }
 }
 

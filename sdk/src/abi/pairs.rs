@@ -3,60 +3,135 @@
 use crate::bytes::Bytes;
 
 /// Writes pairs in the wire format; `None` when a length does not fit into 32 bits.
-pub(crate) fn encode<'a>(pairs: impl Iterator<Item = (&'a [u8], &'a [u8])>) -> Option<Vec<u8>> {
-    let mut fields = Fields::default();
-    for (name, value) in pairs {
-        fields.push(name, value)?;
-    }
-    Some(if fields.count == 0 { vec![0; 4] } else { fields.wire })
+pub(crate) fn encode(pairs: &[(&[u8], &[u8])]) -> Option<Vec<u8>> {
+    Fields::of(pairs, (0, 0)).map(|fields| fields.wire)
 }
 
 /// Pairs that are being written. None at all have no bytes.
+///
+/// Before what is sent there is room into which the table grows, so that the texts stay where they are.
 #[derive(Clone, Default)]
 pub(crate) struct Fields {
     count: u32,
+    /// Where the count lies, the first of what is sent.
+    start: usize,
     wire: Vec<u8>,
 }
 
+/// Room for more entries of the table and bytes of text than there are.
+const ROOM: (usize, usize) = (4, 96);
+
 impl Fields {
+    /// Some from the beginning, which takes less than to add one by one.
+    pub(crate) fn begin(pairs: &[(&[u8], &[u8])]) -> Option<Self> {
+        Self::of(pairs, ROOM)
+    }
+
+    fn of(pairs: &[(&[u8], &[u8])], (entries, bytes): (usize, usize)) -> Option<Self> {
+        let mut texts = 0_usize;
+        for (name, value) in pairs {
+            u32::try_from(name.len().max(value.len())).ok()?;
+            texts = texts.checked_add(name.len())?.checked_add(value.len())?.checked_add(2)?;
+        }
+        let count = u32::try_from(pairs.len()).ok()?;
+        let start = entries.checked_mul(8)?;
+        let table = start.checked_add(4)?;
+        let end = table.checked_add(pairs.len().checked_mul(8)?)?.checked_add(texts)?;
+        let mut wire = Vec::<u8>::with_capacity(end.checked_add(bytes)?);
+        // SAFETY: there is room up to `end`: for unused entries, the count, an entry for each pair, and its texts, each with
+        // a NUL. All is written before it counts as bytes.
+        unsafe {
+            let head = wire.as_mut_ptr();
+            head.write_bytes(0, start);
+            head.add(start).cast::<u32>().write_unaligned(count.to_le());
+            let mut entry = head.add(table).cast::<[u32; 2]>();
+            let mut text = entry.add(pairs.len()).cast::<u8>();
+            for (name, value) in pairs {
+                entry.write_unaligned([(name.len() as u32).to_le(), (value.len() as u32).to_le()]);
+                entry = entry.add(1);
+                text = put(put(text, name), value);
+            }
+            wire.set_len(end);
+        }
+        Some(Self { count, start, wire })
+    }
+
     /// `None`, and nothing is added, when a length does not fit into 32 bits.
     pub(crate) fn push(&mut self, name: &[u8], value: &[u8]) -> Option<()> {
-        let sizes =
-            u64::from(u32::try_from(value.len()).ok()?) << 32 | u64::from(u32::try_from(name.len()).ok()?);
-        // The table grows before the texts, which make room for it.
-        let table = usize::try_from(self.count).ok()?.checked_mul(8)?.checked_add(4)?;
-        let count = self.count.checked_add(1)?;
+        let sizes = [u32::try_from(name.len()).ok()?.to_le(), u32::try_from(value.len()).ok()?.to_le()];
         let texts = name.len().checked_add(value.len())?.checked_add(2)?;
-        self.wire.reserve(texts.checked_add(if self.wire.is_empty() { ROOM } else { 8 })?);
-        let end = self.wire.len().max(4);
-        self.wire.resize(end.checked_add(8)?, 0);
-        self.wire.copy_within(table..end, table.checked_add(8)?);
-        *self.wire.get_mut(table..)?.first_chunk_mut()? = sizes.to_le_bytes();
-        *self.wire.first_chunk_mut()? = count.to_le_bytes();
-        for text in [name, value] {
-            self.wire.extend_from_slice(text);
-            self.wire.push(0);
+        let count = self.count.checked_add(1)?;
+        let table = usize::try_from(self.count).ok()?.checked_mul(8)?;
+        let start = match self.start.checked_sub(8) {
+            Some(start) => start,
+            None => self.make_room(table, texts)?,
+        };
+        self.wire.reserve(texts);
+        let end = self.wire.len();
+        // SAFETY: where the count was or would be, `start + 8`, it and the table lie within the bytes that there are
+        // (`make_room`), so that after a move by 8 they and the new entry do, too. Behind the bytes there is room for the
+        // texts, each with a NUL, all of which is written before it counts as bytes.
+        unsafe {
+            let head = self.wire.as_mut_ptr().add(start);
+            head.add(12).copy_to(head.add(4), table);
+            head.add(table).add(4).cast::<[u32; 2]>().write_unaligned(sizes);
+            head.cast::<u32>().write_unaligned(count.to_le());
+            put(put(self.wire.as_mut_ptr().add(end), name), value);
+            self.wire.set_len(end.wrapping_add(texts));
         }
-        self.count = count;
+        (self.count, self.start) = (count, start);
         Some(())
     }
 
+    /// Makes room for entries before the table, and for texts, and gives the place of the count with the first of those.
+    #[cold]
+    fn make_room(&mut self, table: usize, texts: usize) -> Option<usize> {
+        let (entries, bytes) = ROOM;
+        let room = entries.checked_mul(8)?.max(table);
+        // Before the first of all there is no count yet.
+        let new = if self.wire.is_empty() { room.checked_add(4)? } else { room };
+        let size = new.checked_add(self.wire.len())?.checked_add(texts.max(bytes))?;
+        let mut wire = Vec::<u8>::with_capacity(size);
+        // SAFETY: there is room for so many bytes and more, and they are written before they count.
+        unsafe {
+            wire.as_mut_ptr().write_bytes(0, new);
+            wire.set_len(new);
+        }
+        wire.extend_from_slice(&self.wire);
+        self.wire = wire;
+        room.checked_sub(8)
+    }
+
     pub(crate) fn wire(&self) -> &[u8] {
-        &self.wire
+        self.wire.get(self.start..).unwrap_or_default()
+    }
+
+    pub(crate) fn iter(&self) -> Pairs<'_> {
+        Pairs::new(self.wire()).unwrap_or_default()
+    }
+}
+
+/// Writes a text with a NUL, and gives the place behind it.
+///
+/// # Safety
+///
+/// There are so many bytes to write to.
+unsafe fn put(to: *mut u8, text: &[u8]) -> *mut u8 {
+    // SAFETY: as the caller says; what is written to belongs to nobody else.
+    unsafe {
+        to.copy_from_nonoverlapping(text.as_ptr(), text.len());
+        let end = to.add(text.len());
+        end.write(0);
+        end.add(1)
     }
 }
 
 impl std::fmt::Debug for Fields {
     /// Names only: values may be secrets.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let names =
-            Pairs::new(&self.wire).unwrap_or_default().map(|(name, _)| name.escape_ascii().to_string());
-        f.debug_list().entries(names).finish()
+        f.debug_list().entries(self.iter().map(|(name, _)| name.escape_ascii().to_string())).finish()
     }
 }
-
-/// What the first of several pairs reserves beside its own texts.
-const ROOM: usize = 96;
 
 /// Pairs in the wire format, known to be whole.
 #[derive(Clone, Default)]
@@ -154,20 +229,20 @@ mod tests {
     #[test]
     fn what_is_encoded_is_read_back() {
         let pairs: &[(&[u8], &[u8])] = &[(b"a", b"1"), (b"a", b""), (b"", b"\xff")];
-        let wire = encode(pairs.iter().copied()).unwrap();
+        let wire = encode(pairs).unwrap();
         assert_eq!(Pairs::new(&wire).unwrap().collect::<Vec<_>>(), pairs);
     }
 
     #[test]
     fn no_bytes_are_no_pairs() {
         assert_eq!(Pairs::new(&[]).unwrap().count(), 0);
-        assert_eq!(encode([].into_iter()).unwrap(), [0, 0, 0, 0]);
+        assert_eq!(encode(&[]).unwrap(), [0, 0, 0, 0]);
     }
 
     #[test]
     fn every_truncation_is_noticed_and_none_panics() {
         let pairs: [(&[u8], &[u8]); 2] = [(b"name", b"value"), (b"x", b"")];
-        let wire = encode(pairs.into_iter()).unwrap();
+        let wire = encode(&pairs).unwrap();
         for end in 1..wire.len() {
             assert!(Pairs::new(&wire[..end]).is_none(), "cut at {end}");
         }
@@ -180,7 +255,7 @@ mod tests {
 
     #[test]
     fn a_text_that_is_too_short_is_noticed() {
-        let mut wire = encode([(&b"a"[..], &b"b"[..])].into_iter()).unwrap();
+        let mut wire = encode(&[(b"a", b"b")]).unwrap();
         wire[4] = 2;
         assert!(Pairs::new(&wire).is_none());
         assert!(Wire::new(wire.into()).is_none());
@@ -188,13 +263,20 @@ mod tests {
 
     #[test]
     fn fields_grow_one_by_one() {
-        let mut fields = Fields::default();
-        assert!(fields.wire().is_empty());
+        assert!(Fields::default().wire().is_empty());
+        assert_eq!(Fields::begin(&[]).unwrap().wire(), [0; 4]);
+        grow(Fields::default());
+        grow(Fields::begin(&[]).unwrap());
+    }
+
+    fn grow(mut fields: Fields) {
         let pairs: [(&[u8], &[u8]); 3] = [(b"a", b"1"), (b"longer", b""), (b"", b"\xff\0")];
+        // More than there is room for in the beginning, and again.
+        let pairs = pairs.repeat(10);
         for (index, (name, value)) in pairs.iter().enumerate() {
             fields.push(name, value).unwrap();
             assert_eq!(Pairs::new(fields.wire()).unwrap().collect::<Vec<_>>(), pairs[..=index]);
         }
-        assert_eq!(format!("{fields:?}"), r#"["a", "longer", ""]"#);
+        assert!(format!("{fields:?}").starts_with(r#"["a", "longer", "", "a""#));
     }
 }

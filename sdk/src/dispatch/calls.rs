@@ -1,11 +1,11 @@
 //! Open callouts by token: to whom an answer goes.
 
+use super::ids::Ids;
 use std::cell::RefCell;
-use std::collections::BTreeMap;
-use std::rc::{Rc, Weak};
+use std::rc::Rc;
 
 thread_local! {
-    static OPEN: RefCell<BTreeMap<u32, Weak<dyn Receiver>>> = const { RefCell::new(BTreeMap::new()) };
+    static OPEN: RefCell<Ids<Rc<dyn Receiver>>> = const { RefCell::new(Ids::new()) };
 }
 
 /// What comes for a callout. What it speaks of can be read only while it is delivered.
@@ -33,7 +33,7 @@ pub(crate) struct Registration(u32);
 
 impl Registration {
     pub(crate) fn new<R: Receiver + 'static>(token: u32, receiver: &Rc<R>) -> Self {
-        let receiver: Weak<R> = Rc::downgrade(receiver);
+        let receiver: Rc<R> = receiver.clone();
         OPEN.with_borrow_mut(|open| open.insert(token, receiver));
         Self(token)
     }
@@ -46,13 +46,13 @@ impl Registration {
 impl Drop for Registration {
     fn drop(&mut self) {
         // While a thread ends, the list may be gone before what it lists.
-        let _ = OPEN.try_with(|open| open.borrow_mut().remove(&self.0));
+        let _ = OPEN.try_with(|open| open.borrow_mut().remove(self.0));
     }
 }
 
 /// Hands an event to who waits for it; what nobody waits for any more is dropped.
 pub(crate) fn deliver(token: u32, event: Event) {
-    let receiver = OPEN.with_borrow(|open| open.get(&token).and_then(Weak::upgrade));
+    let receiver = OPEN.with_borrow(|open| open.get(token).cloned());
     if let Some(receiver) = receiver {
         receiver.receive(event);
     }

@@ -1,8 +1,9 @@
 //! One HTTP stream: its filter, what the filter's hooks decide, and the tasks that hold its messages.
 
+use super::decision::{Decision, Verdict};
 use super::plugin::RootState;
 use super::side::{Phase, Side};
-use super::tasks::{self, Extent, Owner, Place, Task, Wait};
+use super::tasks::{self, Extent, Message, Owner, Place, Task};
 use super::timers::Timers;
 use super::{Action, guard};
 use crate::abi::{self, calls};
@@ -57,7 +58,7 @@ impl<F: HttpFilter> HttpStream<F> {
 
     pub(crate) fn request_headers(self: &Rc<Self>, end: bool) -> Action {
         self.event(Direction::Request, Phase::Headers, Extent { size: 0, end }, |filter| {
-            filter.on_request_headers(&mut RequestHeaders::new(end)).map(BodyFlow::from)
+            filter.on_request_headers(&mut RequestHeaders::new(end))
         })
     }
 
@@ -69,13 +70,13 @@ impl<F: HttpFilter> HttpStream<F> {
 
     pub(crate) fn request_trailers(self: &Rc<Self>) -> Action {
         self.event(Direction::Request, Phase::Trailers, Extent::default(), |filter| {
-            filter.on_request_trailers(&mut RequestTrailers::new()).map(BodyFlow::from)
+            filter.on_request_trailers(&mut RequestTrailers::new())
         })
     }
 
     pub(crate) fn response_headers(self: &Rc<Self>, end: bool) -> Action {
         self.event(Direction::Response, Phase::Headers, Extent { size: 0, end }, |filter| {
-            filter.on_response_headers(&mut ResponseHeaders::new(end)).map(BodyFlow::from)
+            filter.on_response_headers(&mut ResponseHeaders::new(end))
         })
     }
 
@@ -87,7 +88,7 @@ impl<F: HttpFilter> HttpStream<F> {
 
     pub(crate) fn response_trailers(self: &Rc<Self>) -> Action {
         self.event(Direction::Response, Phase::Trailers, Extent::default(), |filter| {
-            filter.on_response_trailers(&mut ResponseTrailers::new()).map(BodyFlow::from)
+            filter.on_response_trailers(&mut ResponseTrailers::new())
         })
     }
 
@@ -120,12 +121,12 @@ impl<F: HttpFilter> HttpStream<F> {
     }
 
     /// One callback of a message.
-    fn event(
+    fn event<D: Decision>(
         self: &Rc<Self>,
         direction: Direction,
         phase: Phase,
         extent: Extent,
-        hook: impl FnOnce(&mut F) -> Result<BodyFlow>,
+        hook: impl FnOnce(&mut F) -> Result<D>,
     ) -> Action {
         guard(Action::Pause, || {
             context::begin(self.id, true);
@@ -133,8 +134,7 @@ impl<F: HttpFilter> HttpStream<F> {
             let step = if side.arrives(phase, extent) {
                 Step::Stay
             } else {
-                let flow = self.run(hook);
-                self.follow(direction, phase, extent, flow)
+                self.run(direction, phase, extent, hook)
             };
             side.inside.set(true);
             tasks::run(self.place());
@@ -144,72 +144,115 @@ impl<F: HttpFilter> HttpStream<F> {
         })
     }
 
-    /// Does what a hook has decided.
-    fn follow(self: &Rc<Self>, direction: Direction, phase: Phase, extent: Extent, flow: BodyFlow) -> Step {
-        match flow {
-            BodyFlow::Continue => Step::Go,
+    fn run<D: Decision>(
+        self: &Rc<Self>,
+        direction: Direction,
+        phase: Phase,
+        extent: Extent,
+        hook: impl FnOnce(&mut F) -> Result<D>,
+    ) -> Step {
+        self.obey(direction, phase, extent, &mut self.with_filter(hook))
+    }
+
+    /// Does what a hook has decided, or what the filter decides about its error.
+    fn obey<D: Decision>(
+        self: &Rc<Self>,
+        direction: Direction,
+        phase: Phase,
+        extent: Extent,
+        decided: &mut Option<Result<D>>,
+    ) -> Step {
+        match decided {
+            Some(Ok(decision)) => self.follow(direction, phase, extent, decision),
+            Some(Err(error)) => self.follow(direction, phase, extent, &mut self.failed(error)),
+            None => self.reply(&Response::new(503).details("plugin_not_configured")),
+        }
+    }
+
+    /// The decision stays in its place: an answer is not moved around.
+    fn follow(
+        self: &Rc<Self>,
+        direction: Direction,
+        phase: Phase,
+        extent: Extent,
+        decision: &mut impl Decision,
+    ) -> Step {
+        match decision.verdict() {
+            Verdict::Continue => Step::Go,
             // To hold back the end would hang the stream: nothing comes that could release it.
-            BodyFlow::Buffer if extent.end => Step::Go,
-            BodyFlow::Buffer => Step::Stay,
-            BodyFlow::Reply(response) => self.reply(&response),
-            BodyFlow::Later(later) => {
-                let task = later.start(&self.root.timers);
-                task.wait.message.arrived.set(extent);
-                task.wait.message.seen.set(extent);
+            Verdict::Buffer if extent.end => Step::Go,
+            Verdict::Buffer => Step::Stay,
+            Verdict::Reply(response) => self.reply(response),
+            Verdict::Later(later) => {
+                let task = self.start(later);
+                task.message.arrived.set(extent);
+                task.message.seen.set(extent);
                 self.hold(direction, phase, task)
             }
         }
     }
 
+    fn start(self: &Rc<Self>, later: Later) -> Task {
+        let owner: Weak<Self> = Rc::downgrade(self);
+        Task::new(owner, later.work, Some(later.limit))
+    }
+
     /// Polls a task, and keeps it if it is not ready.
-    fn hold(self: &Rc<Self>, direction: Direction, phase: Phase, mut task: Task) -> Step {
-        match length::within(&self.free_length, || task.poll()) {
-            Poll::Ready(result) => self.settle(direction, phase, &task.wait, result),
-            Poll::Pending => {
-                let owner: Weak<Self> = Rc::downgrade(self);
-                task.keep(owner);
-                self.side(direction).put(phase, task);
-                Step::Stay
+    fn hold(self: &Rc<Self>, direction: Direction, phase: Phase, task: Task) -> Step {
+        length::enter(&self.free_length);
+        let settled = task.poll(|polled| {
+            length::leave(&self.free_length);
+            match polled {
+                Poll::Ready(Ok(flow)) => Some(self.settle(direction, phase, &task, flow)),
+                Poll::Ready(Err(error)) => {
+                    Some(self.settle(direction, phase, &task, &mut self.failed(error)))
+                }
+                Poll::Pending => None,
             }
-        }
+        });
+        settled.unwrap_or_else(|| {
+            self.side(direction).put(phase, task);
+            Step::Stay
+        })
     }
 
     /// A task is over. What of the message came while it ran has its hook run now.
-    fn settle(self: &Rc<Self>, direction: Direction, phase: Phase, wait: &Wait, result: Result) -> Step {
-        let flow = result.unwrap_or_else(|error| self.failed(&error));
-        let step = match flow {
-            Flow::Continue => Step::Go,
-            Flow::Reply(response) => self.reply(&response),
-            Flow::Later(later) => {
-                let task = later.start(&self.root.timers);
-                task.wait.message.continues(&wait.message);
-                return self.hold(direction, phase, task);
+    fn settle(self: &Rc<Self>, direction: Direction, phase: Phase, task: &Task, flow: &mut Flow) -> Step {
+        let step = match flow.verdict() {
+            Verdict::Continue | Verdict::Buffer => Step::Go,
+            Verdict::Reply(response) => self.reply(response),
+            Verdict::Later(later) => {
+                let next = self.start(later);
+                next.message.continues(&task.message);
+                return self.hold(direction, phase, next);
             }
         };
-        if step == Step::Stay { step } else { self.catch_up(direction, phase, wait) }
+        if step == Step::Stay { step } else { self.catch_up(direction, phase, &task.message) }
     }
 
-    fn catch_up(self: &Rc<Self>, direction: Direction, phase: Phase, wait: &Wait) -> Step {
-        let message = &wait.message;
-        if message.has_unseen_body(phase) {
-            let extent = message.arrived.get();
-            let flow = self.run(|filter| body(filter, direction, extent));
-            if let BodyFlow::Later(later) = flow {
-                let task = later.start(&self.root.timers);
-                task.wait.message.continues(message);
-                task.wait.message.seen.set(extent);
-                return self.hold(direction, Phase::Body, task);
-            }
-            let over = Extent { end: extent.end || message.trailers.get(), ..extent };
-            if self.follow(direction, Phase::Body, over, flow) == Step::Stay {
-                return Step::Stay;
-            }
+    fn catch_up(self: &Rc<Self>, direction: Direction, phase: Phase, message: &Message) -> Step {
+        if message.has_unseen_body(phase) && self.body_came(direction, message) == Step::Stay {
+            return Step::Stay;
         }
-        if phase != Phase::Trailers && message.trailers.get() {
-            let flow = self.run(|filter| trailers(filter, direction));
-            return self.follow(direction, Phase::Trailers, Extent::default(), flow);
+        if phase == Phase::Trailers || !message.trailers.get() {
+            return Step::Go;
         }
-        Step::Go
+        self.run(direction, Phase::Trailers, Extent::default(), |filter| trailers(filter, direction))
+    }
+
+    fn body_came(self: &Rc<Self>, direction: Direction, message: &Message) -> Step {
+        let extent = message.arrived.get();
+        let over = Extent { end: extent.end || message.trailers.get(), ..extent };
+        let mut decided = self.with_filter(|filter| body(filter, direction, extent));
+        if let Some(Ok(decision)) = &mut decided
+            && let Verdict::Later(later) = decision.verdict()
+        {
+            let task = self.start(later);
+            task.message.continues(message);
+            task.message.seen.set(extent);
+            return self.hold(direction, Phase::Body, task);
+        }
+        self.obey(direction, Phase::Body, over, &mut decided)
     }
 
     /// Lets a message go on that a task held.
@@ -220,13 +263,6 @@ impl<F: HttpFilter> HttpStream<F> {
         } else if let Err(error) = calls::continue_stream(direction as u32).or_else(reset) {
             log::error!("the stream can be neither continued nor reset: {error}");
         }
-    }
-
-    /// Runs a hook, logs its error and lets the filter decide about it.
-    fn run(&self, hook: impl FnOnce(&mut F) -> Result<BodyFlow>) -> BodyFlow {
-        let unconfigured = || Flow::Reply(Response::new(503).details("plugin_not_configured")).into();
-        let result = self.with_filter(hook);
-        result.map_or_else(unconfigured, |result| result.unwrap_or_else(|error| self.failed(&error).into()))
     }
 
     fn failed(&self, error: &Error) -> Flow {
@@ -274,12 +310,12 @@ impl<F: HttpFilter> Owner for HttpStream<F> {
     }
 
     fn poll(self: Rc<Self>, task: u32) {
-        for direction in [Direction::Request, Direction::Response] {
-            if let Some((phase, held)) = self.side(direction).take_if(task)
-                && self.hold(direction, phase, held) == Step::Go
-            {
-                self.release(direction);
-            }
+        let find = |direction| Some((direction, self.side(direction).take_if(task)?));
+        let found = find(Direction::Request).or_else(|| find(Direction::Response));
+        if let Some((direction, (phase, held))) = found
+            && self.hold(direction, phase, held) == Step::Go
+        {
+            self.release(direction);
         }
     }
 }
@@ -295,31 +331,14 @@ fn body(
     }
 }
 
-fn trailers(filter: &mut impl HttpFilter, direction: Direction) -> Result<BodyFlow> {
-    let flow = match direction {
+fn trailers(filter: &mut impl HttpFilter, direction: Direction) -> Result {
+    match direction {
         Direction::Request => filter.on_request_trailers(&mut RequestTrailers::new()),
         Direction::Response => filter.on_response_trailers(&mut ResponseTrailers::new()),
-    };
-    flow.map(BodyFlow::from)
+    }
 }
 
 fn reset(error: HostError) -> Result<(), HostError> {
     log::error!("the stream is reset: {error}");
     abi::close_stream()
-}
-
-impl From<Flow> for BodyFlow {
-    fn from(flow: Flow) -> Self {
-        match flow {
-            Flow::Continue => Self::Continue,
-            Flow::Reply(response) => Self::Reply(response),
-            Flow::Later(later) => Self::Later(later),
-        }
-    }
-}
-
-impl Later {
-    fn start(self, timers: &Rc<Timers>) -> Task {
-        Task::new(timers, self.work, Some(self.limit))
-    }
 }

@@ -129,11 +129,10 @@ impl RootState {
     /// Begins a task that lives as long as the root; polled at the end of the callback that runs.
     pub(crate) fn spawn(self: &Rc<Self>, work: impl Future<Output = Result<()>> + 'static) {
         let work = async move { work.await.map(|()| Flow::Continue) };
-        let task = Task::new(&self.timers, Box::pin(work), None);
         let owner: Weak<Self> = Rc::downgrade(self);
-        task.keep(owner);
+        let task = Task::new(owner, Box::pin(work), None);
         task.wake();
-        self.tasks.borrow_mut().insert(task.id, task);
+        self.tasks.borrow_mut().insert(task.id(), task);
     }
 
     /// A stream of this root.
@@ -159,11 +158,13 @@ impl Owner for RootState {
 
     fn poll(self: Rc<Self>, id: u32) {
         let taken = self.tasks.borrow_mut().remove(&id);
-        let Some(mut task) = taken else { return };
-        match task.poll() {
-            Poll::Pending => drop(self.tasks.borrow_mut().insert(id, task)),
-            Poll::Ready(Ok(_)) => {}
-            Poll::Ready(Err(error)) => log::error!("a task failed: {error}"),
-        }
+        let Some(task) = taken else { return };
+        task.poll(|polled| {
+            if let Poll::Ready(Err(error)) = polled {
+                log::error!("a task failed: {error}");
+            }
+            polled.is_pending()
+        })
+        .then(|| self.tasks.borrow_mut().insert(id, task));
     }
 }

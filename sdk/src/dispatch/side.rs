@@ -31,7 +31,7 @@ impl Side {
 
     pub(super) fn take_if(&self, id: u32) -> Option<(Phase, Task)> {
         let mut task = self.task.borrow_mut();
-        if task.as_ref().is_some_and(|(_, task)| task.id == id) { task.take() } else { None }
+        if task.as_ref().is_some_and(|(_, task)| task.id() == id) { task.take() } else { None }
     }
 
     /// Whether a task holds the message; it is then told what has come.
@@ -43,7 +43,7 @@ impl Side {
         }
         let held = self.task.borrow();
         let Some((holding, task)) = &*held else { return false };
-        let message = &task.wait.message;
+        let message = &task.message;
         if phase == Phase::Body {
             message.body.set(true);
             message.arrived.set(extent);
@@ -67,6 +67,11 @@ impl Message {
         self.seen.set(before.seen.get());
         self.body.set(before.body.get());
         self.trailers.set(before.trailers.get());
+    }
+
+    pub(super) fn clear(&self) {
+        self.continues(&Self::default());
+        self.waker.take();
     }
 
     /// Whether there is a part of the body that neither a hook nor a task has seen.

@@ -10,7 +10,7 @@ use crate::error::HostError;
 use crate::extension::Result;
 use crate::failure::Error;
 use std::cell::{Cell, RefCell};
-use std::collections::BTreeMap;
+use std::ops::Deref;
 use std::pin::Pin;
 use std::rc::{Rc, Weak};
 use std::sync::Arc;
@@ -20,11 +20,44 @@ use std::time::Duration;
 type Work = Pin<Box<dyn Future<Output = Result>>>;
 
 thread_local! {
-    static OWNERS: RefCell<BTreeMap<u32, Weak<dyn Owner>>> = const { RefCell::new(BTreeMap::new()) };
-    static READY: RefCell<Vec<u32>> = const { RefCell::new(Vec::new()) };
-    static NEXT: Cell<u32> = const { Cell::new(0) };
+    static SEATS: RefCell<Seats> = const { RefCell::new(Seats { all: Vec::new(), free: Vec::new() }) };
+    static READY: RefCell<Vec<Rc<Wait>>> = const { RefCell::new(Vec::new()) };
     /// The task that is being polled.
     static CURRENT: RefCell<Option<Rc<Wait>>> = const { RefCell::new(None) };
+}
+
+/// The tasks that there are, each in a seat whose number is the task's. Seats are used again, and so are their wakers: one
+/// that somebody kept wakes whoever sits there now, and to be polled once more does a task no harm.
+struct Seats {
+    all: Vec<Rc<Wait>>,
+    free: Vec<u32>,
+}
+
+impl Seats {
+    /// A seat in which nobody sits and which nobody looks at.
+    fn take(&mut self) -> Rc<Wait> {
+        if let Some(id) = self.free.pop()
+            && let Some(seat) = self.get_mut(id)
+        {
+            if Rc::strong_count(seat) > 1 {
+                *seat = Rc::new(Wait::new(id, seat.waker.clone()));
+            }
+            return seat.clone();
+        }
+        // More than there are numbers do not fit into the memory.
+        let id = u32::try_from(self.all.len()).unwrap_or(u32::MAX);
+        let seat = Rc::new(Wait::new(id, Waker::from(Arc::new(TaskWaker(id)))));
+        self.all.push(seat.clone());
+        seat
+    }
+
+    fn get(&self, id: u32) -> Option<&Rc<Wait>> {
+        self.all.get(usize::try_from(id).ok()?)
+    }
+
+    fn get_mut(&mut self, id: u32) -> Option<&mut Rc<Wait>> {
+        self.all.get_mut(usize::try_from(id).ok()?)
+    }
 }
 
 /// Who keeps tasks: a stream, or a root.
@@ -37,11 +70,9 @@ pub(super) trait Owner {
     fn poll(self: Rc<Self>, task: u32);
 
     /// Wakes the task by the next tick of its root. Reached only where there are tasks: pruning drops it with the tick.
-    fn put_off(&self, task: u32) -> Result<(), HostError> {
+    fn put_off(&self, waker: &Waker) -> Result<(), HostError> {
         let now = clock::now()?;
-        context::within(self.place().root, false, || {
-            self.timers().wake_soon(now, &Waker::from(Arc::new(TaskWaker(task))))
-        })?
+        context::within(self.place().root, false, || self.timers().wake_soon(now, waker))?
     }
 }
 
@@ -60,24 +91,33 @@ impl Place {
     }
 }
 
-/// A future with all that it waits for.
-pub(super) struct Task {
-    pub(super) id: u32,
-    pub(super) wait: Rc<Wait>,
-    work: Work,
-    waker: Waker,
-    timer: Option<Timer>,
-}
+/// A future with all that it waits for: a seat that is left when this is dropped.
+pub(super) struct Task(Rc<Wait>);
 
-/// What a task's futures have to know about it.
+/// A task in its seat, and what its futures have to know about it.
 pub(crate) struct Wait {
-    pub(crate) timers: Rc<Timers>,
-    limit: Option<Duration>,
-    /// Known since the task had to wait.
+    id: u32,
+    waker: Waker,
+    owner: RefCell<Option<Weak<dyn Owner>>>,
+    work: RefCell<Option<Work>>,
+    limit: Cell<Option<Limit>>,
+    timer: RefCell<Option<Timer>>,
+    /// Known when the task had to wait for something that has no end of its own.
     deadline: Cell<Option<u64>>,
     /// How many callouts are open that end before the deadline: they wake the task in time.
     calls: Cell<u32>,
+    has_waited: Cell<bool>,
+    is_woken: Cell<bool>,
     pub(crate) message: Message,
+}
+
+/// How long a task may take.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Limit {
+    pub(crate) time: Duration,
+    /// From the start to the millisecond, which asks the proxy for the time. Otherwise from the first answer on, if the task
+    /// began with callouts, which have time-outs of their own.
+    pub(crate) is_exact: bool,
 }
 
 /// What has arrived of the message that the task holds.
@@ -109,84 +149,137 @@ impl Wake for TaskWaker {
 
     fn wake_by_ref(self: &Arc<Self>) {
         // While a thread ends, there is nobody left to wake.
-        let _ = READY.try_with(|ready| {
-            let mut ready = ready.borrow_mut();
-            if !ready.contains(&self.0) {
-                ready.push(self.0);
-            }
-        });
+        let _ = SEATS.try_with(|seats| seats.borrow().get(self.0).map(|task| task.wake()));
     }
 }
 
 impl Task {
-    pub(super) fn new(timers: &Rc<Timers>, work: Work, limit: Option<Duration>) -> Self {
-        let id = NEXT.get();
-        NEXT.set(id.wrapping_add(1));
-        let wait = Wait {
-            timers: timers.clone(),
-            limit,
-            deadline: Cell::new(None),
-            calls: Cell::new(0),
-            message: Message::default(),
-        };
-        let waker = Waker::from(Arc::new(TaskWaker(id)));
-        Self { id, wait: Rc::new(wait), work, waker, timer: None }
+    pub(super) fn new(owner: Weak<dyn Owner>, work: Work, limit: Option<Limit>) -> Self {
+        let wait = SEATS.with_borrow_mut(Seats::take);
+        wait.owner.replace(Some(owner));
+        wait.work.replace(Some(work));
+        wait.limit.set(limit);
+        Self(wait)
     }
 
-    /// Lets the task be polled when it is woken.
-    pub(super) fn keep(&self, owner: Weak<dyn Owner>) {
-        OWNERS.with_borrow_mut(|owners| owners.insert(self.id, owner));
+    pub(super) fn id(&self) -> u32 {
+        self.id
     }
 
-    /// Wakes the task itself.
-    pub(super) fn wake(&self) {
-        self.waker.wake_by_ref();
+    /// Its result stays in its place: an answer is not moved around.
+    pub(super) fn poll<T>(&self, then: impl FnOnce(&mut Poll<Result>) -> T) -> T {
+        let outer = CURRENT.with(|current| current.replace(Some(self.0.clone())));
+        let mut polled = self.poll_work();
+        CURRENT.with(|current| current.replace(outer));
+        if polled.is_pending()
+            && let Err(error) = self.watch_deadline()
+        {
+            polled = Poll::Ready(Err(error));
+        }
+        then(&mut polled)
     }
 
-    pub(super) fn poll(&mut self) -> Poll<Result> {
-        let outer = CURRENT.replace(Some(self.wait.clone()));
-        let polled = self.work.as_mut().poll(&mut Context::from_waker(&self.waker));
-        CURRENT.set(outer);
-        match polled {
-            Poll::Ready(result) => Poll::Ready(result),
-            Poll::Pending => {
-                self.watch_deadline().map_or_else(|error| Poll::Ready(Err(error)), |()| Poll::Pending)
-            }
+    fn poll_work(&self) -> Poll<Result> {
+        match &mut *self.work.borrow_mut() {
+            Some(work) => work.as_mut().poll(&mut Context::from_waker(&self.waker)),
+            None => Poll::Pending,
         }
     }
 
     /// Sees to it that the task is woken at its deadline at the latest.
-    fn watch_deadline(&mut self) -> Result<()> {
-        let Some(limit) = self.wait.limit else { return Ok(()) };
-        if self.timer.as_ref().is_some_and(|timer| timer.is_over(&self.waker)) {
-            return Err(Error::elapsed(limit));
+    fn watch_deadline(&self) -> Result<()> {
+        let Some(limit) = self.limit.get() else { return Ok(()) };
+        let mut timer = self.timer.borrow_mut();
+        if timer.as_ref().is_some_and(|timer| timer.is_over(&self.waker)) {
+            return Err(Error::elapsed(limit.time));
         }
-        let served = self.timer.is_some() || self.wait.calls.get() > 0;
-        if served && self.wait.deadline.get().is_some() {
+        let served = timer.is_some() || self.calls.get() > 0;
+        let begins = !self.has_waited.replace(true);
+        if served && (self.deadline.get().is_some() || begins && !limit.is_exact) {
             return Ok(());
         }
         let now = clock::now()?;
-        let deadline = self.wait.deadline.get().unwrap_or_else(|| now.saturating_add(nanoseconds(limit)));
-        self.wait.deadline.set(Some(deadline));
+        let deadline = self.deadline.get().unwrap_or_else(|| now.saturating_add(nanoseconds(limit.time)));
+        if deadline <= now {
+            return Err(Error::elapsed(limit.time));
+        }
+        self.deadline.set(Some(deadline));
         if !served {
-            self.timer = Some(Timer::new(&self.wait.timers, now, deadline, &self.waker)?);
+            let timers = self.timers().ok_or(HostError::outside("a task"))?;
+            *timer = Some(Timer::new(&timers, now, deadline, &self.waker)?);
         }
         Ok(())
     }
 }
 
+impl Deref for Task {
+    type Target = Rc<Wait>;
+
+    fn deref(&self) -> &Rc<Wait> {
+        &self.0
+    }
+}
+
 impl Drop for Task {
     fn drop(&mut self) {
-        let _ = OWNERS.try_with(|owners| owners.borrow_mut().remove(&self.id));
+        // The work first: what it drops may still look at the task.
+        drop(self.work.take());
+        self.clear();
+        // While a thread ends, the seats may be gone before who sits there.
+        let _ = SEATS.try_with(|seats| seats.borrow_mut().free.push(self.id));
     }
 }
 
 impl Wait {
+    fn new(id: u32, waker: Waker) -> Self {
+        Self {
+            id,
+            waker,
+            owner: RefCell::default(),
+            work: RefCell::default(),
+            limit: Cell::default(),
+            timer: RefCell::default(),
+            deadline: Cell::default(),
+            calls: Cell::default(),
+            has_waited: Cell::default(),
+            is_woken: Cell::default(),
+            message: Message::default(),
+        }
+    }
+
+    /// As it was when nobody had sat here.
+    fn clear(&self) {
+        self.owner.take();
+        self.timer.take();
+        self.deadline.take();
+        self.calls.take();
+        self.has_waited.take();
+        self.is_woken.take();
+        self.message.clear();
+    }
+
+    /// The timers of its root.
+    pub(crate) fn timers(&self) -> Option<Rc<Timers>> {
+        self.owner.borrow().as_ref()?.upgrade().map(|owner| owner.timers().clone())
+    }
+
+    /// Lets the task be polled at the end of this callback.
+    pub(crate) fn wake(self: &Rc<Self>) {
+        if !self.is_woken.replace(true) {
+            let _ = READY.try_with(|ready| ready.borrow_mut().push(self.clone()));
+        }
+    }
+
+    /// Whether `waker` wakes this task and nothing else.
+    pub(crate) fn is_woken_by(&self, waker: &Waker) -> bool {
+        waker.will_wake(&self.waker)
+    }
+
     /// What is left until the deadline; `None` when there is none.
     pub(crate) fn left(&self) -> Result<Option<Duration>, HostError> {
-        match (self.limit, self.deadline.get()) {
+        match (self.limit.get(), self.deadline.get()) {
             (None, _) => Ok(None),
-            (limit, None) => Ok(limit),
+            (Some(limit), None) => Ok(Some(limit.time)),
             (_, Some(deadline)) => Ok(Some(Duration::from_nanos(deadline.saturating_sub(clock::now()?)))),
         }
     }
@@ -202,6 +295,11 @@ impl Awaited {
     pub(crate) fn new(wait: Rc<Wait>) -> Self {
         wait.calls.set(wait.calls.get().saturating_add(1));
         Self { wait, is_open: Cell::new(true) }
+    }
+
+    /// The task.
+    pub(crate) fn wait(&self) -> &Rc<Wait> {
+        &self.wait
     }
 
     /// Whether it was open until now.
@@ -232,25 +330,34 @@ pub(crate) fn current() -> Option<Rc<Wait>> {
 /// Tasks that keep waking each other are put off after so many rounds, so that the proxy comes to do something else.
 const ROUNDS: usize = 64;
 
-/// Polls what has been woken, at the end of a callback of `here`; what cannot be polled here is polled by a tick.
+/// Polls what has been woken, at the end of a callback of `here`; what cannot be polled here is polled by a tick. Leaves the
+/// context that it came to last.
 pub(super) fn run(here: Place) {
-    for round in 0..=ROUNDS {
-        let ready = READY.take();
-        if ready.is_empty() {
-            return;
+    let (mut next, mut rounds, mut round_ends) = (0_usize, 0_usize, 0);
+    while let Some(task) = READY.with_borrow(|ready| ready.get(next).cloned()) {
+        if next == round_ends {
+            rounds = rounds.saturating_add(1);
+            round_ends = READY.with_borrow(Vec::len);
         }
-        for task in ready {
-            let owner = OWNERS.with_borrow(|owners| owners.get(&task).and_then(Weak::upgrade));
-            let Some(owner) = owner else { continue };
-            let result = if here.serves(owner.place()) && round < ROUNDS {
-                let Place { root, stream } = owner.place();
-                context::within(stream.unwrap_or(root), stream.is_some(), || owner.poll(task))
-            } else {
-                owner.put_off(task)
-            };
-            if let Err(error) = result {
-                log::error!("a task cannot be continued: {error}");
-            }
+        next = next.wrapping_add(1);
+        if let Err(error) = continue_task(&task, here, rounds <= ROUNDS) {
+            log::error!("a task cannot be continued: {error}");
         }
     }
+    if next > 0 {
+        READY.with_borrow_mut(Vec::clear);
+    }
+}
+
+fn continue_task(task: &Wait, here: Place, at_once: bool) -> Result<(), HostError> {
+    task.is_woken.set(false);
+    let owner = task.owner.borrow().as_ref().and_then(Weak::upgrade);
+    let Some(owner) = owner else { return Ok(()) };
+    let place = owner.place();
+    if !(at_once && here.serves(place)) {
+        return owner.put_off(&task.waker);
+    }
+    context::go_to(place.stream.unwrap_or(place.root), place.stream.is_some())?;
+    owner.poll(task.id);
+    Ok(())
 }

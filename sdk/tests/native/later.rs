@@ -3,7 +3,8 @@
 use crate::{body, extension, get, lines, send, start};
 use proxy_wasm_kit::prelude::*;
 use proxy_wasm_kit::sleep;
-use proxy_wasm_kit_host::exchange::{Message, Setup};
+use proxy_wasm_kit_host::exchange::{Exchange, Message, Setup};
+use proxy_wasm_kit_host::outside::{self, Answer};
 use std::time::Duration;
 
 const SOON: Duration = Duration::from_millis(10);
@@ -122,4 +123,60 @@ fn the_deadline_ends_what_nobody_wakes() {
         host.exchange(Message::request("GET", path), &Message::response(200)).client.unwrap().status()
     });
     assert_eq!(statuses, [504, 200]);
+}
+
+/// A plugin that asks a server about each request.
+struct Ask(Cluster);
+struct AskOnce(Cluster);
+
+impl Extension for Ask {
+    type Config = ();
+    type Filter = AskOnce;
+
+    fn configure(_: (), root: &Root) -> Result<Self, ConfigError> {
+        Ok(Self(root.cluster("slow")))
+    }
+
+    fn filter(self: &Rc<Self>) -> AskOnce {
+        AskOnce(self.0.clone())
+    }
+}
+
+impl HttpFilter for AskOnce {
+    fn on_request_headers(&mut self, request: &mut RequestHeaders<'_>) -> Result {
+        let (again, cluster) = (request.path()? != "/", self.0.clone());
+        let exact = request.path()? == "/exact";
+        let call = move || cluster.get("/").timeout_ms(10_000).send();
+        let flow = request.later(async move |_| {
+            while call().await.is_err() || again {}
+            Ok(Flow::Continue)
+        });
+        Ok(if exact { flow.within(Duration::from_secs(12)) } else { flow })
+    }
+}
+
+/// A server that answers after so long.
+fn ask(path: &str, delay: Duration) -> Exchange {
+    let answers = vec![Answer { message: Message::response(200), delay, ..Answer::default() }];
+    let clusters = [("slow".to_owned(), outside::Cluster { answers })].into();
+    let host = start::<Ask>(Setup { clusters, ..Setup::default() });
+    host.exchange(Message::request("GET", path), &Message::response(200))
+}
+
+#[test]
+fn a_callout_alone_needs_no_clock() {
+    let seen = ask("/", SOON);
+    assert_eq!(seen.client.unwrap().status(), 200);
+    assert!(!seen.host_calls.contains_key("proxy_get_current_time_nanoseconds"), "{:?}", seen.host_calls);
+}
+
+#[test]
+fn who_asks_again_and_again_is_ended_by_the_deadline() {
+    for (path, delay) in
+        [("/again", SOON), ("/again", Duration::from_secs(60)), ("/exact", Duration::from_secs(60))]
+    {
+        let seen = ask(path, delay);
+        assert_eq!(seen.client.unwrap().status(), 504, "{path}");
+        assert_eq!(seen.details, "deadline", "{path}");
+    }
 }
