@@ -337,6 +337,8 @@ pub struct Exchange {
     pub callbacks: BTreeMap<String, u32>,
     /// Instructions that the guest executed; only the host that runs a module can count them.
     pub guest_instructions: Option<u64>,
+    /// Bytes of the guest's linear memory; only the host that runs a module can count them.
+    pub guest_memory: Option<u64>,
     /// How often the plugin made the proxy forget its route; only hosts of ours can count it.
     pub route_clears: u32,
     /// What the plugin did that the ABI forbids and the proxy does not report; only hosts of ours see it.

@@ -14,6 +14,11 @@ pub trait Guest {
     fn instructions(&self) -> Option<u64> {
         None
     }
+
+    /// Bytes of its linear memory, where it has one. They never become fewer.
+    fn memory(&self) -> Option<u64> {
+        None
+    }
 }
 
 /// The guest died; its VM is failed from now on.

@@ -288,8 +288,14 @@ impl<G: Guest> Worker<G> {
         self.guests.iter().flatten().map(Guest::instructions).sum()
     }
 
+    /// The memory that all guests have taken.
+    fn memory(&self) -> Option<u64> {
+        self.guests.iter().flatten().map(Guest::memory).sum()
+    }
+
     pub(super) fn report(&mut self, id: u32, first_line: usize) -> Exchange {
         let executed = self.instructions().map(|now| now.saturating_sub(self.instructions_before));
+        let memory = self.memory();
         let mut vm = self.vm.borrow_mut();
         let stream = vm.streams.remove(&id).unwrap_or_default();
         let failure = stream.seats.iter().find_map(|seat| vm.failure_of_plugin(seat.plugin));
@@ -307,6 +313,7 @@ impl<G: Guest> Worker<G> {
             host_calls: vm.host_calls(),
             callbacks: named(&vm.callbacks),
             guest_instructions: executed,
+            guest_memory: memory,
             route_clears: stream.route_clears,
             misuse: stream.misuse,
             vm_failure,

@@ -153,6 +153,11 @@ impl Guest for Instance {
     fn instructions(&self) -> Option<u64> {
         Some(self.instructions)
     }
+
+    fn memory(&self) -> Option<u64> {
+        let memory = self.store.data().memory?;
+        u64::try_from(memory.data_size(&self.store)).ok()
+    }
 }
 
 /// Why guest code ended, without the path that led there.
