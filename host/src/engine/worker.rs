@@ -264,7 +264,9 @@ impl<G: Guest> Worker<G> {
 
     /// What the access log shows of the expressions that were asked for, once all plugins have logged.
     pub(super) fn log_expressions(&mut self, id: u32) {
-        let Some(context) = self.at(id, 0, |stream| stream.seat().context) else { return };
+        // A stream may pass no plugin at all.
+        let first = self.with(id, |stream| stream.seats.first().map(|seat| seat.context));
+        let Some(context) = first.flatten() else { return };
         self.at(id, 0, |stream| stream.seat().logging = true);
         let sources = self.vm.borrow().setup.expressions.clone();
         for source in sources {
