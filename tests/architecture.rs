@@ -161,6 +161,7 @@ fn unsafe_code_stays_at_the_boundary() {
             "host/tests/rows/back_end",
             "host/tests/cases_native/puppet.rs",
             "host/tests/examples/raw/",
+            "tests/figures/counted/allocator.rs",
             "tests/figures/raw",
             "tests/rows_on_module/back_end",
         ];

@@ -5,7 +5,13 @@ use std::rc::Rc;
 
 unsafe extern "C" {
     fn __wasm_call_ctors();
-    fn proxy_get_buffer_bytes(buffer: u32, start: usize, max: usize, data: *mut *mut u8, size: *mut usize) -> u32;
+    fn proxy_get_buffer_bytes(
+        buffer: u32,
+        start: usize,
+        max: usize,
+        data: *mut *mut u8,
+        size: *mut usize,
+    ) -> u32;
     fn proxy_get_header_map_pairs(map: u32, data: *mut *mut u8, size: *mut usize) -> u32;
     fn proxy_get_header_map_value(
         map: u32,
@@ -120,7 +126,12 @@ pub fn reply(status: u32, details: &str, headers: &[(&[u8], &[u8])]) {
 }
 
 /// The token of a call to a cluster.
-pub fn call(cluster: &str, headers: &[(&[u8], &[u8])], body: &[u8], timeout_milliseconds: u32) -> Option<u32> {
+pub fn call(
+    cluster: &str,
+    headers: &[(&[u8], &[u8])],
+    body: &[u8],
+    timeout_milliseconds: u32,
+) -> Option<u32> {
     let headers = encode(headers);
     let mut token = 0;
     let status = unsafe {

@@ -25,7 +25,8 @@ extern "C" fn proxy_on_configure(id: u32, _size: u32) -> u32 {
     PLUGINS.with(|plugins| {
         plugins.configure(id, |config| {
             let users = config.get("tokens")?.as_object()?.iter();
-            let users = users.map(|(token, user)| Some((token.clone().into_bytes(), user.as_str()?.to_owned())));
+            let users =
+                users.map(|(token, user)| Some((token.clone().into_bytes(), user.as_str()?.to_owned())));
             Some(Tokens { users: users.collect::<Option<_>>()? })
         })
     })

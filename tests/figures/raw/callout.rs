@@ -28,8 +28,9 @@ extern "C" fn proxy_on_context_create(id: u32, parent: u32) {
 
 #[unsafe(no_mangle)]
 extern "C" fn proxy_on_configure(id: u32, _size: u32) -> u32 {
-    PLUGINS
-        .with(|plugins| plugins.configure(id, |config| Some(Policy { cluster: abi::text(&config, "cluster")? })))
+    PLUGINS.with(|plugins| {
+        plugins.configure(id, |config| Some(Policy { cluster: abi::text(&config, "cluster")? }))
+    })
 }
 
 #[unsafe(no_mangle)]

@@ -31,7 +31,8 @@ impl Extension for Tokens {
 impl HttpFilter for Filter {
     fn on_request_headers(&mut self, request: &mut RequestHeaders<'_>) -> Result {
         let headers = request.headers().snapshot()?;
-        let token = headers.only("authorization").ok().flatten().and_then(|value| value.strip_prefix(b"Bearer "));
+        let token =
+            headers.only("authorization").ok().flatten().and_then(|value| value.strip_prefix(b"Bearer "));
         let Some(user) = token.and_then(|token| self.0.0.get(token)) else {
             let reply = Response::new(401).details("no_token").header("www-authenticate", "Bearer");
             return Ok(Flow::Reply(reply));
