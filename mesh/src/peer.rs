@@ -6,6 +6,10 @@ use crate::Malformed;
 use crate::message::{Struct, Value};
 use std::collections::BTreeMap;
 
+/// The most labels, containers and so on that a peer can have. A short text in a list takes twelve times its bytes in a
+/// FlatBuffer, and as much in a map of labels.
+pub const MAX_ITEMS: usize = 256;
+
 /// A workload and the proxy beside it. What is `None` was not said; an empty text was.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Peer {
@@ -72,7 +76,8 @@ impl Peer {
     ///
     /// # Errors
     ///
-    /// They are not one, or more or deeper than can be honest, or a text that is kept holds control characters.
+    /// They are not one, or more or deeper than can be honest, a list or map has more than [`MAX_ITEMS`], or a text that is
+    /// kept holds control characters.
     pub fn decode(bytes: &[u8]) -> Result<Self, Malformed> {
         Self::from_struct(&Struct::decode(bytes)?)
     }
@@ -81,7 +86,7 @@ impl Peer {
     ///
     /// # Errors
     ///
-    /// A text holds control characters.
+    /// A list or map has more than [`MAX_ITEMS`], or a text holds control characters.
     pub fn from_struct(metadata: &Struct) -> Result<Self, Malformed> {
         let text = |key| metadata.text(key).map(clean).transpose();
         let list = |key| metadata.text(key).map_or(Ok(Vec::new()), split);
@@ -159,10 +164,16 @@ fn clean(text: &str) -> Result<String, Malformed> {
 }
 
 fn split(list: &str) -> Result<Vec<String>, Malformed> {
+    few(list.split(',').count())?;
     if list.is_empty() { Ok(Vec::new()) } else { list.split(',').map(clean).collect() }
 }
 
+fn few(items: usize) -> Result<(), Malformed> {
+    if items > MAX_ITEMS { Err(Malformed::TooLarge) } else { Ok(()) }
+}
+
 fn texts(map: &Struct) -> Result<BTreeMap<String, String>, Malformed> {
+    few(map.iter().count())?;
     let texts = map.iter().filter_map(|(key, value)| Some((key, value.as_text()?)));
     texts.map(|(key, text)| Ok((clean(key)?, clean(text)?))).collect()
 }

@@ -96,6 +96,25 @@ fn control_characters_are_refused_where_they_would_be_kept() {
 }
 
 #[test]
+fn lists_and_maps_of_everything_are_refused() {
+    let lists = |items: usize| {
+        let mut metadata = Struct::default();
+        metadata.push_text("APP_CONTAINERS", &",".repeat(items - 1));
+        Peer::from_struct(&metadata)
+    };
+    assert_eq!(lists(MAX_ITEMS).unwrap().app_containers.len(), MAX_ITEMS);
+    assert_eq!(lists(MAX_ITEMS + 1), Err(Malformed::TooLarge));
+    let maps = |items: usize| {
+        let labels = (0..items).map(|number| (number.to_string(), Value::Text(String::new())));
+        let mut metadata = Struct::default();
+        metadata.push("LABELS", Value::Struct(labels.collect()));
+        Peer::from_struct(&metadata)
+    };
+    assert_eq!(maps(MAX_ITEMS).unwrap().labels.len(), MAX_ITEMS);
+    assert_eq!(maps(MAX_ITEMS + 1), Err(Malformed::TooLarge));
+}
+
+#[test]
 fn what_flatc_writes_is_read() {
     assert_eq!(Peer::from_flat(FLAT).unwrap(), sample());
     assert_eq!(Peer::from_flat(&sample().to_flat()).unwrap(), sample());
