@@ -10,6 +10,7 @@
 mod attributes;
 mod bodies;
 mod configuration;
+mod dual;
 mod expressions;
 mod failures;
 mod foreign;
