@@ -24,6 +24,8 @@ const LONGEST_ID: usize = 1024;
 #[derive(Debug, Default)]
 pub struct Said<'a> {
     id: Header<'a>,
+    /// The id, if it is one that can be believed.
+    believable: Option<&'a [u8]>,
     metadata: Header<'a>,
     /// All values of `baggage`, joined.
     pub baggage: Option<Vec<u8>>,
@@ -60,6 +62,7 @@ impl<'a> Said<'a> {
                 _ => {}
             }
         }
+        said.believable = said.id.value().filter(|id| is_id(id));
         said
     }
 
@@ -75,7 +78,7 @@ impl<'a> Said<'a> {
 
     /// The id, if it is one that can be believed.
     pub fn id(&self) -> Option<&'a [u8]> {
-        self.id.value().filter(|id| is_id(id))
+        self.believable
     }
 
     /// The metadata, as it was sent.
@@ -108,8 +111,8 @@ impl<'a> Said<'a> {
 
 /// Whether this can be the id of a node.
 fn is_id(id: &[u8]) -> bool {
-    let text = std::str::from_utf8(id).is_ok_and(|id| !id.contains(char::is_control));
-    text && !id.is_empty() && id.len() <= LONGEST_ID
+    let in_bounds = !id.is_empty() && id.len() <= LONGEST_ID;
+    in_bounds && !id.iter().any(u8::is_ascii_control) && std::str::from_utf8(id).is_ok()
 }
 
 #[cfg(test)]

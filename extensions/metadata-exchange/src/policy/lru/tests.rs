@@ -9,6 +9,12 @@ fn value(name: u8, size: usize) -> Rc<[u8]> {
 
 proptest! {
     #[test]
+    fn what_is_the_same_is_equal(a in prop::collection::vec(0..2_u8, 0..20), b in prop::collection::vec(0..2_u8, 0..20)) {
+        prop_assert_eq!(is_same(&a, &b), a == b);
+        prop_assert!(is_same(&a, &a.clone()));
+    }
+
+    #[test]
     fn it_forgets_what_was_not_asked_for_longest(
         most in 0..5_usize,
         steps in prop::collection::vec((0..8_u8, 1..6_usize), 0..60),
