@@ -1,0 +1,341 @@
+//! Does the extension stats count in a real Envoy what the README says: certificates, metadata of clusters, gRPC, TCP, and
+//! all of it as labels in Prometheus?
+//!
+//! Two sides of a mesh stand in one proxy (stats/envoy.yaml). The keys beside it are for this test and nothing else.
+
+use std::collections::BTreeMap;
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use proxy_wasm_kit_tests::{envoy, read, root};
+
+/// Three messages of gRPC, of a byte each.
+const MESSAGES: &[u8] = b"\0\0\0\0\x01a\0\0\0\0\x01b\0\0\0\0\x01c";
+
+/// The proxy, and the ports by their names in its configuration.
+struct Proxy {
+    process: Child,
+    ports: BTreeMap<&'static str, u16>,
+}
+
+impl Proxy {
+    fn start(binary: &Path, module: &Path, stats_config: &str) -> Self {
+        let mut ports: BTreeMap<_, _> =
+            ["ADMIN", "TCP_OUT", "TCP_IN", "OUT", "IN"].map(|name| (name, free_port())).into();
+        ports.insert("SERVICE", service());
+        let mut text = read("tests/stats/envoy.yaml") + stats_config;
+        for (name, port) in ports.iter().rev() {
+            text = text.replace(&format!("port_value: {name} "), &format!("port_value: {port} "));
+        }
+        let keys = root().join("tests/stats");
+        text = text
+            .replace("MODULE", &module.display().to_string())
+            .replace("KEYS", &keys.display().to_string());
+        let file = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("stats-{}.yaml", ports["ADMIN"]));
+        std::fs::write(&file, text).expect("the target folder can be written to");
+        let process = Command::new(binary)
+            .args(["--concurrency", "1", "--use-dynamic-base-id", "--log-level", "error", "-c"])
+            .arg(&file)
+            .stdout(Stdio::null())
+            .spawn()
+            .expect("Envoy starts");
+        let proxy = Self { process, ports };
+        proxy.wait_for(|| proxy.get("ADMIN", "/ready").starts_with("HTTP/1.1 200").then_some(()));
+        proxy
+    }
+
+    #[track_caller]
+    fn wait_for<T>(&self, mut seen: impl FnMut() -> Option<T>) -> T {
+        for _ in 0..200 {
+            if let Some(seen) = seen() {
+                return seen;
+            }
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        let page = self.get("ADMIN", "/stats/prometheus");
+        let counters: Vec<_> =
+            page.lines().filter(|line| line.starts_with("istio_") && line.contains("_total{")).collect();
+        panic!("not after ten seconds; the counters are:\n{}", counters.join("\n"));
+    }
+
+    fn connect(&self, port: &str) -> std::io::Result<TcpStream> {
+        TcpStream::connect(("127.0.0.1", self.ports[port]))
+    }
+
+    /// The whole answer; nothing while nobody listens.
+    fn get(&self, port: &str, path: &str) -> String {
+        self.send(
+            port,
+            format!("GET {path} HTTP/1.1\r\nhost: a.example\r\nconnection: close\r\n\r\n").as_bytes(),
+        )
+    }
+
+    fn send(&self, port: &str, request: &[u8]) -> String {
+        let mut answer = Vec::new();
+        let whole = self.connect(port).and_then(|mut stream| {
+            stream.write_all(request)?;
+            stream.read_to_end(&mut answer)
+        });
+        whole.map(|_| String::from_utf8_lossy(&answer).into_owned()).unwrap_or_default()
+    }
+
+    /// What the series has whose labels these are; others it may have, too.
+    fn metric(&self, name: &str, labels: &str) -> Option<u64> {
+        let page = self.get("ADMIN", "/stats/prometheus");
+        let mut found = page.lines().filter_map(|line| {
+            let (series, value) = line.trim_end().rsplit_once(' ')?;
+            let (found, rest) = series.split_once('{')?;
+            let has = |label: &str| {
+                let (key, value) = label.split_once('=').expect("a label is NAME=VALUE");
+                format!(",{}", rest.replace('}', ",")).contains(&format!(",{key}=\"{value}\","))
+            };
+            (found == name && labels.split_whitespace().all(has)).then(|| value.parse().expect("a number"))
+        });
+        let value = found.next();
+        assert_eq!(found.next(), None, "{name} with {labels} is more than one series");
+        value
+    }
+
+    #[track_caller]
+    fn expect(&self, name: &str, labels: &str, value: u64) {
+        self.wait_for(|| self.metric(name, labels).filter(|found| *found == value));
+    }
+}
+
+impl Drop for Proxy {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+fn free_port() -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("there is a free port");
+    listener.local_addr().expect("it has an address").port()
+}
+
+/// Answers requests, calls of gRPC when they have ended, and what is neither with `hello` for all that comes.
+fn service() -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("there is a free port");
+    let port = listener.local_addr().expect("it has an address").port();
+    std::thread::spawn(move || {
+        for stream in listener.incoming().flatten() {
+            std::thread::spawn(move || answer(stream));
+        }
+    });
+    port
+}
+
+fn answer(mut stream: TcpStream) -> std::io::Result<()> {
+    let (mut seen, mut chunk) = (Vec::new(), [0; 4096]);
+    loop {
+        let size = stream.read(&mut chunk)?;
+        seen.extend_from_slice(&chunk[..size]);
+        let is_grpc = seen.windows(16).any(|text| text == b"application/grpc");
+        let has_ended = seen.ends_with(if is_grpc { b"\r\n0\r\n\r\n" } else { b"\r\n\r\n" });
+        if size == 0 {
+            return Ok(());
+        } else if !seen.starts_with(b"GET") && !seen.starts_with(b"POST") {
+            stream.write_all(b"hello")?;
+        } else if has_ended {
+            seen.clear();
+            let (kind, body) = if is_grpc {
+                ("application/grpc\r\ngrpc-status: 7", MESSAGES)
+            } else {
+                ("text/plain", &b"ok"[..])
+            };
+            write!(
+                stream,
+                "HTTP/1.1 200 OK\r\ncontent-type: {kind}\r\ncontent-length: {}\r\n\r\n",
+                body.len()
+            )?;
+            stream.write_all(body)?;
+        }
+    }
+}
+
+/// The module that ships; a line says so where there is none.
+fn module() -> Option<PathBuf> {
+    let folder = std::env::var_os("PWKIT_DIST").map_or_else(|| root().join("dist"), PathBuf::from);
+    let module = folder.join("stats.wasm");
+    if module.is_file() {
+        return Some(module);
+    }
+    assert!(
+        std::env::var_os("PWKIT_REQUIRE_ENVOY").is_none(),
+        "there is no dist/stats.wasm; scripts/build makes it"
+    );
+    let _ = writeln!(std::io::stderr(), "SKIPPED: there is no dist/stats.wasm; scripts/build makes it");
+    None
+}
+
+/// What the deployment of the extension puts into the bootstrap, with the labels of this test.
+fn as_deployed() -> String {
+    let deployed = read("extensions/stats/deploy/envoy.yaml");
+    let (_, tags) = deployed.split_once("\n  stats_tags:\n").expect("envoy.yaml has stats_tags");
+    let (tags, _) = tags.split_once("\n\n").expect("something follows them");
+    let own = "    - { tag_name: rules, regex: '[.;](rules=\\.=(.*?);\\.;)' }";
+    let buckets =
+        "  histogram_bucket_settings: [{ match: { suffix: istio_request_bytes }, buckets: [100, 1000] }]";
+    format!("\nstats_config:\n{buckets}\n  stats_tags:\n{tags}\n{own}\n")
+}
+
+/// What Istio makes of `extraStatTags`, behind the tag `response_code` that it has anyway.
+fn as_istio_does() -> String {
+    let labels = read("extensions/stats/src/labels.txt");
+    let labels = labels.lines().filter(|line| !line.is_empty() && !line.contains(['#', ' ', '[']));
+    let tags: String = labels
+        .map(|label| format!("    - {{ tag_name: {label}, regex: '({label}=\\.=(.*?);\\.;)' }}\n"))
+        .collect();
+    let owned = r"    - { tag_name: response_code, regex: '_rq(_(\d{3}))$' }
+    - { tag_name: response_code_class, regex: '_rq(_(\dxx))$' }
+    - { tag_name: cluster_name, regex: '^cluster\.((.+?(\..+?\.svc\.cluster\.local)?)\.)' }
+";
+    format!("\nstats_config:\n  use_all_default_tags: false\n  stats_tags:\n{owned}{tags}")
+}
+
+const CLIENT: &str = "spiffe://cluster.local/ns/client-ns/sa/client";
+const SERVER: &str = "spiffe://cluster.local/ns/server-ns/sa/server";
+
+#[test]
+fn a_mesh_is_counted_on_both_sides() {
+    let (Some(binary), Some(module)) = (envoy(), module()) else { return };
+    let proxy = Proxy::start(&binary, &module, &as_deployed());
+    requests(&proxy);
+    calls(&proxy);
+    connections(&proxy);
+}
+
+/// Clients and servers know each other by certificates, and the client the server by metadata of cluster and endpoint.
+fn requests(proxy: &Proxy) {
+    for path in ["/", "/", "/blocked", "/any", "/drop"] {
+        assert!(proxy.get("OUT", path).starts_with("HTTP/1.1"), "{path}");
+    }
+    let client = format!(
+        "reporter=source source_workload=shop-v1 source_workload_namespace=default source_app=shop source_version=v1 \
+         source_canonical_service=shop source_canonical_revision=v1 source_cluster=Kubernetes source_principal={CLIENT} \
+         destination_principal={SERVER} destination_workload=orders-v2 destination_workload_namespace=shop \
+         destination_canonical_service=orders destination_canonical_revision=v2 destination_cluster=cluster-2 \
+         destination_app=unknown destination_version=unknown destination_service=orders.shop.svc.cluster.local \
+         destination_service_name=orders destination_service_namespace=shop request_protocol=http response_code=200 \
+         response_flags=- connection_security_policy=unknown grpc_response_status="
+    );
+    proxy.expect("istio_requests_total", &client, 2);
+    for (metric, count) in
+        [("istio_request_duration_milliseconds", 2), ("istio_request_bytes", 2), ("istio_response_bytes", 2)]
+    {
+        proxy.expect(&format!("{metric}_count"), &client, count);
+    }
+    proxy.expect("istio_request_duration_milliseconds_bucket", &format!("{client} le=600000"), 2);
+    proxy.expect("istio_request_bytes_bucket", &format!("{client} le=1000"), 2);
+    assert_eq!(proxy.metric("istio_request_bytes_bucket", &format!("{client} le=0.5")), None);
+    let to = |flags: &str, name: &str, code: u16| {
+        let labels = format!(
+            "reporter=source response_flags={flags} destination_service_name={name} response_code={code}"
+        );
+        proxy.expect("istio_requests_total", &labels, 1);
+    };
+    to("-", "BlackHoleCluster", 502);
+    to("-", "PassthroughCluster", 200);
+    to("UDO", "a.example", 503);
+    let server = format!(
+        "reporter=destination source_principal={CLIENT} destination_principal={SERVER} source_workload=unknown \
+         destination_workload=shop-v1 connection_security_policy=mutual_tls response_code=200 request_protocol=http"
+    );
+    proxy.expect(
+        "istio_requests_total",
+        &format!("{server} source_workload_namespace=client-ns rules=native"),
+        2,
+    );
+    let both = proxy.get("ADMIN", "/stats/prometheus");
+    let original = both.lines().filter(|line| {
+        line.starts_with("istio_requests_total{reporter=\"destination\"")
+            && !line.contains("rules=")
+            && line.contains("source_workload_namespace=\"unknown\"")
+    });
+    assert_eq!(original.count(), 1, "{both}");
+    proxy.expect("istio_build", "component=proxy tag=1.30.0", 1);
+    assert!(
+        proxy
+            .metric("metric_cache_count", "wasm_filter=stats_filter cache=miss")
+            .is_some_and(|misses| misses > 3)
+    );
+}
+
+/// Messages are counted while a call is open, and the rest at its end.
+fn calls(proxy: &Proxy) {
+    // The other plugin's labels have expressions, so it reports calls at their end.
+    let seen = |direction: &str| {
+        let page = proxy.get("ADMIN", "/stats/prometheus");
+        let name = format!("istio_{direction}_messages_total{{reporter=\"destination\"");
+        let mut lines = page.lines().filter(|line| line.starts_with(&name) && !line.contains("rules="));
+        lines
+            .find(|line| line.contains("call.example"))
+            .and_then(|line| line.trim_end().rsplit_once(' ')?.1.parse::<u64>().ok())
+    };
+    let mut stream = proxy.connect("OUT").expect("the proxy listens");
+    let head = "POST /call HTTP/1.1\r\nhost: call.example\r\ncontent-type: application/grpc\r\ntransfer-encoding: chunked\r\nconnection: close\r\n\r\n";
+    stream.write_all(head.as_bytes()).expect("the proxy reads");
+    let messages = |stream: &mut TcpStream| {
+        write!(stream, "{:x}\r\n", MESSAGES.len())
+            .and_then(|()| stream.write_all(MESSAGES))
+            .and_then(|()| stream.write_all(b"\r\n"))
+    };
+    messages(&mut stream).expect("the proxy reads");
+    proxy.wait_for(|| seen("request").filter(|count| *count == 3));
+    assert_eq!(seen("response"), None);
+    messages(&mut stream).and_then(|()| stream.write_all(b"0\r\n\r\n")).expect("the proxy reads");
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).expect("the proxy answers");
+    proxy.wait_for(|| seen("response").filter(|count| *count == 3));
+    assert_eq!(seen("request"), Some(6));
+    proxy.expect(
+        "istio_requests_total",
+        "request_protocol=grpc destination_service=call.example grpc_response_status=7 rules=native",
+        1,
+    );
+}
+
+/// The client's side knows the endpoint, so an open connection is reported; the server's side waits for its end.
+fn connections(proxy: &Proxy) {
+    let mut stream = proxy.connect("TCP_OUT").expect("the proxy listens");
+    stream.write_all(b"world\n").expect("the proxy reads");
+    let mut hello = [0; 5];
+    stream.read_exact(&mut hello).expect("the proxy answers");
+    let client = format!(
+        "reporter=source request_protocol=tcp source_principal={CLIENT} destination_principal={SERVER} \
+         destination_workload=orders-v2 destination_service_name=orders connection_security_policy=unknown"
+    );
+    let server = format!(
+        "reporter=destination request_protocol=tcp source_principal={CLIENT} destination_principal={SERVER} \
+         source_workload=unknown connection_security_policy=mutual_tls destination_service=shop"
+    );
+    proxy.expect("istio_tcp_connections_opened_total", &client, 1);
+    proxy.expect("istio_tcp_received_bytes_total", &client, 6);
+    proxy.expect("istio_tcp_sent_bytes_total", &client, 5);
+    assert_eq!(proxy.metric("istio_tcp_connections_closed_total", &client), None);
+    assert_eq!(proxy.metric("istio_tcp_connections_opened_total", &server), None);
+    drop(stream);
+    proxy.expect("istio_tcp_connections_closed_total", &client, 1);
+    for (metric, value) in
+        [("connections_opened", 1), ("connections_closed", 1), ("received_bytes", 6), ("sent_bytes", 5)]
+    {
+        proxy.expect(&format!("istio_tcp_{metric}_total"), &server, value);
+    }
+}
+
+#[test]
+fn labels_and_tags_of_istio_go_together() {
+    let (Some(binary), Some(module)) = (envoy(), module()) else { return };
+    let proxy = Proxy::start(&binary, &module, &as_istio_does());
+    proxy.get("OUT", "/");
+    proxy.expect(
+        "istio_requests_total",
+        "reporter=source response_code=200 destination_service_name=orders",
+        1,
+    );
+    proxy.expect("envoy_cluster_upstream_rq", "response_code=200 cluster_name=mesh", 1);
+}
