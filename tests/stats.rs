@@ -10,6 +10,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
+use proxy_wasm_kit_host::exchange::{Message, Setup};
+use proxy_wasm_kit_host::wasm::{Host, Limits, Module};
 use proxy_wasm_kit_tests::{envoy, read, root};
 
 /// Three messages of gRPC, of a byte each.
@@ -82,15 +84,17 @@ impl Proxy {
         whole.map(|_| String::from_utf8_lossy(&answer).into_owned()).unwrap_or_default()
     }
 
-    /// What the series has whose labels these are; others it may have, too.
+    /// What the series has whose labels these are; others it may have, too, but none of those behind a `!`.
     fn metric(&self, name: &str, labels: &str) -> Option<u64> {
         let page = self.get("ADMIN", "/stats/prometheus");
         let mut found = page.lines().filter_map(|line| {
             let (series, value) = line.trim_end().rsplit_once(' ')?;
             let (found, rest) = series.split_once('{')?;
-            let has = |label: &str| {
-                let (key, value) = label.split_once('=').expect("a label is NAME=VALUE");
-                format!(",{}", rest.replace('}', ",")).contains(&format!(",{key}=\"{value}\","))
+            let labels_found = format!(",{}", rest.replace('}', ","));
+            let has = |label: &str| match (label.strip_prefix('!'), label.split_once('=')) {
+                (Some(absent), _) => !labels_found.contains(&format!(",{absent}=")),
+                (None, Some((key, value))) => labels_found.contains(&format!(",{key}=\"{value}\",")),
+                (None, None) => panic!("{label} is no NAME=VALUE"),
             };
             (found == name && labels.split_whitespace().all(has)).then(|| value.parse().expect("a number"))
         });
@@ -197,6 +201,25 @@ fn as_istio_does() -> String {
     format!("\nstats_config:\n  use_all_default_tags: false\n  stats_tags:\n{owned}{tags}")
 }
 
+#[test]
+fn the_deployments_name_all_labels() {
+    let labels = read("extensions/stats/src/labels.txt");
+    let [envoy, mesh] =
+        ["envoy", "meshconfig"].map(|name| read(&format!("extensions/stats/deploy/{name}.yaml")));
+    for line in labels.lines().filter(|line| !line.starts_with('@')) {
+        let standing = format!(r"[.;]({line}=\.=(.*?);\.;)");
+        let (name, expression) = line.split_once(' ').unwrap_or((line, &standing));
+        assert!(
+            envoy.contains(&format!("    - {{ tag_name: {name}, regex: '{expression}' }}\n")),
+            "envoy.yaml: {name}"
+        );
+        assert!(
+            line.contains(' ') || mesh.contains(&format!("\n      - {name}\n")),
+            "meshconfig.yaml: {name}"
+        );
+    }
+}
+
 const CLIENT: &str = "spiffe://cluster.local/ns/client-ns/sa/client";
 const SERVER: &str = "spiffe://cluster.local/ns/server-ns/sa/server";
 
@@ -250,13 +273,7 @@ fn requests(proxy: &Proxy) {
         &format!("{server} source_workload_namespace=client-ns rules=native"),
         2,
     );
-    let both = proxy.get("ADMIN", "/stats/prometheus");
-    let original = both.lines().filter(|line| {
-        line.starts_with("istio_requests_total{reporter=\"destination\"")
-            && !line.contains("rules=")
-            && line.contains("source_workload_namespace=\"unknown\"")
-    });
-    assert_eq!(original.count(), 1, "{both}");
+    proxy.expect("istio_requests_total", &format!("{server} source_workload_namespace=unknown !rules"), 2);
     proxy.expect("istio_build", "component=proxy tag=1.30.0", 1);
     assert!(
         proxy
@@ -269,12 +286,8 @@ fn requests(proxy: &Proxy) {
 fn calls(proxy: &Proxy) {
     // The other plugin's labels have expressions, so it reports calls at their end.
     let seen = |direction: &str| {
-        let page = proxy.get("ADMIN", "/stats/prometheus");
-        let name = format!("istio_{direction}_messages_total{{reporter=\"destination\"");
-        let mut lines = page.lines().filter(|line| line.starts_with(&name) && !line.contains("rules="));
-        lines
-            .find(|line| line.contains("call.example"))
-            .and_then(|line| line.trim_end().rsplit_once(' ')?.1.parse::<u64>().ok())
+        let labels = "reporter=destination destination_service=call.example !rules";
+        proxy.metric(&format!("istio_{direction}_messages_total"), labels)
     };
     let mut stream = proxy.connect("OUT").expect("the proxy listens");
     let head = "POST /call HTTP/1.1\r\nhost: call.example\r\ncontent-type: application/grpc\r\ntransfer-encoding: chunked\r\nconnection: close\r\n\r\n";
@@ -338,4 +351,23 @@ fn labels_and_tags_of_istio_go_together() {
         1,
     );
     proxy.expect("envoy_cluster_upstream_rq", "response_code=200 cluster_name=mesh", 1);
+}
+
+#[test]
+fn a_request_under_known_labels_costs_six_host_calls() {
+    let Some(module) = module() else { return };
+    let module = Module::load(&module, &Limits::default()).unwrap_or_else(|error| panic!("{error}"));
+    let setup = Setup { root_id: "stats_outbound".into(), ..Setup::default() };
+    let host = Host::start(&module, setup).expect("the configuration is accepted");
+    let exchange = || host.exchange(Message::request("GET", "/"), &Message::response(200));
+    exchange();
+    let seen = exchange();
+    let calls = [
+        ("proxy_call_foreign_function", 1),
+        ("proxy_get_property", 1),
+        ("proxy_increment_metric", 1),
+        ("proxy_record_metric", 3),
+    ];
+    assert_eq!(seen.host_calls, calls.map(|(name, count)| (name.into(), count)).into());
+    println!("{} instructions", seen.guest_instructions.expect("they are counted"));
 }

@@ -32,3 +32,30 @@ fn a_module_without_labels_is_told_so() {
     assert_eq!((end.code, end.stdout.as_str()), (Some(3), ""));
     assert!(end.stderr.starts_with("pwkit: none.wasm: names no labels of metrics"), "{}", end.stderr);
 }
+
+#[test]
+fn labels_of_a_configuration_and_labels_that_stand_elsewhere() {
+    let workshop = Workshop::new("tags-of-config");
+    let labels =
+        r#"(module (@custom "pwkit.labels" "rule\ncache (cache\\.(.*?)\\.)\n@metrics[].dimensions\n"))"#;
+    workshop.module("one.wasm", labels);
+    workshop
+        .file("config.yaml", "{ metrics: [{ dimensions: { team: a } }, {}, { dimensions: { rule: b } }] }");
+    let end = workshop.run(&["stats-tags", "one.wasm", "--config", "config.yaml"]);
+    assert_eq!((end.code, end.stderr.as_str()), (Some(0), ""));
+    let expected = r"# In Istio: sidecar.istio.io/extraStatTags: rule,team
+stats_config:
+  stats_tags:
+  - tag_name: cache
+    regex: '(cache\.(.*?)\.)'
+  - tag_name: rule
+    regex: '[.;](rule=\.=(.*?);\.;)'
+  - tag_name: team
+    regex: '[.;](team=\.=(.*?);\.;)'
+";
+    assert_eq!(end.stdout, expected);
+    let end = workshop.run(&["stats-tags", "one.wasm"]);
+    assert!(end.stdout.contains(
+        "\n# The keys of metrics[].dimensions are labels, too: name the configuration with --config\n"
+    ));
+}

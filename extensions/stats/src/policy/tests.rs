@@ -168,6 +168,12 @@ fn grpc_without_a_status() {
 }
 
 #[test]
+fn the_module_tells_its_labels() {
+    let told: Vec<_> = include_str!("../labels.txt").lines().take(NAMES.len()).collect();
+    assert_eq!(told, NAMES);
+}
+
+#[test]
 fn an_endpoint_says_five_things() {
     let endpoint = Workload::of_endpoint(b"w;ns;svc;rev;cluster;more").unwrap();
     let expected = workload("w", ["", "", "svc", "rev", "cluster"]);
