@@ -14,6 +14,9 @@ pub use names::{LONGEST_VALUE, Separators};
 pub use plan::{Compile, Gives, Metric, Plan, Plans, Value};
 pub use series::{Asked, Found, Handles, Series};
 
+/// The bytes that a key mostly has at most.
+const KEY: usize = 512;
+
 /// A mistake in the configuration, at its place.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Mistake {
@@ -272,13 +275,11 @@ impl Policy {
         held: u64,
         expressions: impl Iterator<Item = &'a str>,
     ) -> Vec<u8> {
-        let mut key = held.to_le_bytes().to_vec();
+        let mut key = Vec::with_capacity(KEY);
+        key.extend_from_slice(&held.to_le_bytes());
         key.extend_from_slice(vector.reporter.as_bytes());
-        vector.key(&mut key);
-        for value in expressions {
-            key.extend_from_slice(&u32::try_from(value.len()).unwrap_or(u32::MAX).to_le_bytes());
-            key.extend_from_slice(value.as_bytes());
-        }
+        vector.key(&self.own, &mut key);
+        expressions.for_each(|value| labels::part(&mut key, value.as_bytes()));
         key
     }
 

@@ -163,30 +163,35 @@ pub struct Vector<'a> {
 }
 
 impl Vector<'_> {
-    /// Writes what tells it from others of the same plugin. Each part begins with its length, so that none can reach into
-    /// the next.
-    pub(super) fn key(&self, key: &mut Vec<u8>) {
-        let mut part = |bytes: &[u8]| {
-            let length = u16::try_from(bytes.len()).unwrap_or(u16::MAX);
-            key.extend_from_slice(&length.to_le_bytes());
-            key.extend_from_slice(bytes.get(..usize::from(length)).unwrap_or(bytes));
-        };
+    /// Writes what tells it from others of the same plugin. `own` is the same for all of them. What is of no fixed length
+    /// begins with it, so that nothing can reach into the next.
+    pub(super) fn key(&self, own: &Workload, key: &mut Vec<u8>) {
         for side in [self.source, self.destination] {
-            side.map(Workload::parts).unwrap_or_default().iter().for_each(|text| part(text.as_bytes()));
+            match side {
+                None => key.push(0),
+                Some(workload) if std::ptr::eq(workload, own) => key.push(1),
+                Some(workload) => {
+                    key.push(2);
+                    workload.parts().iter().for_each(|text| part(key, text.as_bytes()));
+                }
+            }
         }
-        [
+        for text in [
             self.source_namespace,
             self.destination_namespace,
             self.source_principal,
             self.destination_principal,
-        ]
-        .into_iter()
-        .chain([self.service, self.service_name, self.service_namespace, self.security.as_bytes()])
-        .for_each(&mut part);
-        part(&[self.protocol as u8, u8::from(self.source.is_some()), u8::from(self.destination.is_some())]);
-        [self.flags, self.code, self.grpc_status.unwrap_or(-1)]
-            .iter()
-            .for_each(|number| part(&number.to_le_bytes()));
+            self.service,
+            self.service_name,
+            self.service_namespace,
+        ] {
+            part(key, text);
+        }
+        key.push(self.protocol as u8);
+        key.push(self.security.as_bytes().first().copied().unwrap_or_default());
+        for number in [self.flags, self.code, self.grpc_status.unwrap_or(-1)] {
+            key.extend_from_slice(&number.to_le_bytes());
+        }
     }
 
     /// The values, in the order of [`NAMES`].
@@ -224,6 +229,18 @@ impl Vector<'_> {
             self.grpc_status.map(|status| status.to_string()).unwrap_or_default(),
         ]
     }
+}
+
+/// Bytes behind their length, which mostly takes one.
+pub(super) fn part(key: &mut Vec<u8>, bytes: &[u8]) {
+    match u8::try_from(bytes.len()) {
+        Ok(length) if length < u8::MAX => key.push(length),
+        _ => {
+            key.push(u8::MAX);
+            key.extend_from_slice(&bytes.len().to_le_bytes());
+        }
+    }
+    key.extend_from_slice(bytes);
 }
 
 fn known(text: &str) -> String {

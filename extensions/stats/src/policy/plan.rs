@@ -92,6 +92,8 @@ pub type Compile<'a> = dyn FnMut(&str, Gives) -> Result<usize, String> + 'a;
 pub struct Plans {
     metrics: Vec<Metric>,
     changes: Vec<Change>,
+    /// Where there are no conditions.
+    only: Option<Rc<Plan>>,
     /// Those for requests that were seen, by which conditions were true.
     made: RefCell<lru::LruCache<u64, Rc<Plan>>>,
 }
@@ -138,11 +140,17 @@ impl Plans {
                 }));
             }
         }
-        (Self { metrics, changes, made: RefCell::new(lru::LruCache::new(KEPT)) }, mistakes)
+        let is_one = changes.iter().all(|change| change.when.is_none());
+        let mut plans = Self { metrics, changes, only: None, made: RefCell::new(lru::LruCache::new(KEPT)) };
+        plans.only = is_one.then(|| Rc::new(plans.make(0)));
+        (plans, mistakes)
     }
 
     /// The plan for a request or connection; `is_true` gives the value of a condition.
     pub fn plan(&self, mut is_true: impl FnMut(usize) -> bool) -> (u64, Rc<Plan>) {
+        if let Some(only) = &self.only {
+            return (0, only.clone());
+        }
         let conditions = self.changes.iter().filter_map(|change| change.when).enumerate();
         let held = conditions
             .filter(|(_, condition)| is_true(*condition))
