@@ -77,17 +77,14 @@ impl Call {
 
     /// Expressions would see the plugin and not the call, so with them a call is reported at its end.
     fn report(&self, plugin: &Plugin) {
-        if plugin.has_expressions() {
-            return;
-        }
         let side = plugin.side();
-        let Some(answers) = plugin.look_at(side, Protocol::Grpc, is_of_open_calls) else { return };
+        let look = |wanted: fn(Fact) -> bool| plugin.look_at(side, Protocol::Grpc, wanted);
+        let counted = look(|fact| fact == Fact::Messages).map(|answers| answers.facts().messages());
+        let Some(messages) = counted.filter(|messages| *messages != self.reported.get()) else { return };
+        let Some(answers) = look(is_of_open_calls).filter(|_| !plugin.has_expressions()) else { return };
         let mut facts = answers.facts();
         facts.set(Fact::Host, &self.host);
-        let (request, response) = self.unreported(facts.messages());
-        if (request, response) == (0, 0) {
-            return;
-        }
+        let (request, response) = self.unreported(messages);
         let ends = plugin.ends(side, &facts);
         plugin.report((side, Protocol::Grpc), &facts, &ends, &Results::default(), |value| match value {
             Value::RequestMessages => Some(request),
@@ -109,6 +106,7 @@ fn is_of_open_calls(fact: Fact) -> bool {
             | Fact::GrpcStatus
             | Fact::ContentType
             | Fact::Host
+            | Fact::Messages
     )
 }
 
@@ -136,6 +134,10 @@ impl Amount {
         self.total.set(self.total.get().saturating_add(amount));
     }
 
+    fn has_news(&self) -> bool {
+        self.total.get() != self.reported.get()
+    }
+
     fn unreported(&self) -> u64 {
         self.total.get().saturating_sub(self.reported.replace(self.total.get()))
     }
@@ -149,17 +151,19 @@ impl Connection {
         }
     }
 
-    /// While it is open: as soon as it is known who is at the other end, or that nobody will say.
+    /// While it is open: as soon as it is known who is at the other end, or that nobody will say. What is idle costs
+    /// nothing.
     fn report(&self, plugin: &Plugin) {
         let none = Results::default();
         let results = if plugin.has_expressions() { self.results.get() } else { Some(&none) };
+        let has_news = !self.is_counted.get() || self.received.has_news() || self.sent.has_news();
+        let Some(results) = results.filter(|_| has_news) else { return };
         let side = plugin.side();
-        let answers = results.and_then(|_| plugin.look_at(side, Protocol::Tcp, |_| true));
-        let (Some(results), Some(answers)) = (results, answers) else { return };
-        let facts = answers.facts();
-        let ends = plugin.ends(side, &facts);
-        if ends.are_settled(side) {
-            self.write(plugin, side, &facts, &ends, results, false);
+        let look = |wanted: fn(Fact) -> bool| plugin.look_at(side, Protocol::Tcp, wanted);
+        let Some(endpoint) = look(|fact| fact == Fact::Endpoint) else { return };
+        let ends = plugin.ends(side, &endpoint.facts());
+        if let Some(answers) = ends.are_settled(side).then(|| look(|_| true)).flatten() {
+            self.write(plugin, side, &answers.facts(), &ends, results, false);
         }
     }
 
