@@ -2,7 +2,7 @@
 //! make of it. And in the embedded host: what many hostile peers cost.
 
 use std::io::{Read, Write};
-use std::net::{TcpListener, TcpStream};
+use std::net::{Shutdown, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
@@ -30,28 +30,38 @@ struct Proxies {
     process: Child,
     outbound: u16,
     inbound: u16,
+    /// Connections, to the server and to the same server outside of the mesh.
+    tcp: [u16; 2],
+    server: TcpListener,
     log: PathBuf,
 }
 
 impl Proxies {
     fn start(binary: &Path, module: &Path) -> Self {
-        let [outbound, inbound, admin] = std::array::from_fn(|_| free_port());
+        let [outbound, inbound, admin, mesh, stranger] = std::array::from_fn(|_| free_port());
+        let server = TcpListener::bind("127.0.0.1:0").expect("there is a free port");
+        let serving = server.local_addr().expect("it has an address").port();
         let folder = Path::new(env!("CARGO_TARGET_TMPDIR"));
         let log = folder.join(format!("metadata_exchange-{outbound}.log"));
         let bootstrap = read("tests/metadata_exchange/envoy.yaml")
             .replace("port_value: ADMIN", &format!("port_value: {admin}"))
             .replace("port_value: OUTBOUND", &format!("port_value: {outbound}"))
             .replace("port_value: INBOUND", &format!("port_value: {inbound}"))
+            .replace("port_value: TCP", &format!("port_value: {mesh}"))
+            .replace("port_value: STRANGER", &format!("port_value: {stranger}"))
+            .replace("port_value: SERVER", &format!("port_value: {serving}"))
             .replace("path: LOG", &format!("path: {}", log.display()))
             .replace("filename: MODULE", &format!("filename: {}", module.display()));
         let file = folder.join(format!("metadata_exchange-{outbound}.yaml"));
         std::fs::write(&file, bootstrap).expect("the target folder can be written to");
         let mut command = Command::new(binary);
         command
-            .args(["--concurrency", "1", "--use-dynamic-base-id", "--log-level", "error", "-c"])
+            .args(["--concurrency", "1", "--use-dynamic-base-id", "--log-level", "error"])
+            // What the access log tells is there at once.
+            .args(["--file-flush-interval-msec", "50", "-c"])
             .arg(&file);
         let process = command.stdout(Stdio::null()).stderr(Stdio::inherit()).spawn().expect("Envoy starts");
-        let proxies = Self { process, outbound, inbound, log };
+        let proxies = Self { process, outbound, inbound, tcp: [mesh, stranger], server, log };
         for _ in 0..600 {
             if get(admin, "/ready", "").starts_with("HTTP/1.1 200") {
                 return proxies;
@@ -133,6 +143,24 @@ fn clusters_outside_of_the_mesh_are_told_nothing() {
         assert_eq!(status(&answer), "200");
         assert_eq!(proxies.logged(path, 2), [format!("inbound {path} -"), format!("outbound {path} -")]);
     }
+}
+
+#[test]
+fn connections_out_of_the_mesh_tell_nothing() {
+    let (Some(binary), Some(module)) = (envoy(), module()) else { return };
+    let proxies = Proxies::start(&binary, &module);
+    let [told, stranger] = proxies.tcp.map(|port| {
+        let mut client = TcpStream::connect(("127.0.0.1", port)).expect("the proxy listens");
+        client.write_all(b"hello").expect("the proxy reads");
+        client.shutdown(Shutdown::Write).expect("the connection is there");
+        let (mut server, _) = proxies.server.accept().expect("the proxy connects");
+        let mut received = Vec::new();
+        server.read_to_end(&mut received).expect("the proxy writes");
+        received
+    });
+    assert_eq!(told[..4], [0x3d, 0x23, 0x04, 0x67]);
+    assert!(told.ends_with(b"hello") && told.len() > 100);
+    assert_eq!(stranger, b"hello");
 }
 
 #[test]
