@@ -56,7 +56,10 @@ impl Surroundings for Present<'_> {
 
     fn may_wait(&self, provider: usize, wanted: Want) -> bool {
         !self.waited.contains(&provider)
-            && (wanted == Want::Keys || self.jwks.may_refetch(provider, self.seconds))
+            && match wanted {
+                Want::Keys => self.jwks.is_hopeful(provider),
+                Want::NewerKeys => self.jwks.may_refetch(provider, self.seconds),
+            }
     }
 
     fn verify(&self, scheme: Scheme, key: &[u8], text: &[u8], signature: &[u8]) -> bool {

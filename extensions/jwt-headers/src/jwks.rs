@@ -41,6 +41,11 @@ impl Jwks {
         Ok(Self(sources))
     }
 
+    /// Whether the first keys of a provider are worth waiting for.
+    pub(crate) fn is_hopeful(&self, provider: usize) -> bool {
+        self.of(provider).is_some_and(|source| source.is_hopeful())
+    }
+
     /// Whether newer keys of a provider may be asked for now.
     pub(crate) fn may_refetch(&self, provider: usize, now: u64) -> bool {
         self.of(provider).is_some_and(|source| source.may_refetch(now))

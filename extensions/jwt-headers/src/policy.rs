@@ -15,6 +15,7 @@ mod keys;
 mod pattern;
 mod provider;
 mod query;
+mod reading;
 mod requirement;
 mod rules;
 mod template;
@@ -162,7 +163,12 @@ impl Policy {
         }
         let court = Court { providers: &self.providers, request, by };
         let mut accepted = Vec::new();
-        for rule in rules::met(self.rules.iter().map(|(matcher, _)| matcher), request) {
+        let met = match rules::met(self.rules.iter().map(|(matcher, _)| matcher), request) {
+            Ok(met) => met,
+            Err(failure) => return Decision::Deny(failure),
+        };
+        let is_ambiguous = met.len() > 1;
+        for rule in met {
             let requirement = match rule {
                 Some(rule) => self.rules.get(rule).and_then(|(_, requirement)| requirement.as_ref()),
                 None => self.otherwise.as_ref(),
@@ -174,6 +180,8 @@ impl Policy {
                 Some(Err(Stop::Waits { provider })) => return Decision::Wait(provider),
             }
         }
+        // What one rule lets pass without a look is nothing to another.
+        accepted.retain(|token: &Accepted<'_>| token.is_verified || !is_ambiguous);
         Decision::Pass(Passage(accepted))
     }
 

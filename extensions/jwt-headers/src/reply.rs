@@ -19,10 +19,12 @@ impl Denial {
         Self { stripped: config.strip_failure_response, no_keys }
     }
 
-    /// The answer to a request that may not pass: 403 if the token is good, but not for this, else 401.
+    /// The answer to a request that may not pass: 403 if the token is good, but not for this, 400 if its
+    /// path is the problem, else 401.
     pub(crate) fn reply(&self, failure: Failure, request: &Request<'_>) -> Response {
         let status = match failure {
             Failure::Audience | Failure::Unusable => 403,
+            Failure::Path => 400,
             Failure::Fetch => self.no_keys,
             _ => 401,
         };
@@ -31,7 +33,11 @@ impl Denial {
             return reply;
         }
         let reply = reply.body(failure.text());
-        if status == 503 { reply } else { reply.header("www-authenticate", challenge(failure, request)) }
+        if matches!(status, 400 | 503) {
+            reply
+        } else {
+            reply.header("www-authenticate", challenge(failure, request))
+        }
     }
 }
 

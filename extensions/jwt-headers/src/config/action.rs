@@ -1,6 +1,6 @@
 //! What claims do to a request, as an operator writes it.
 
-use super::scalar::{flag, present};
+use super::scalar::{flag, one_or_more, present};
 use proxy_wasm_kit::Schema;
 use serde::Deserialize;
 use std::collections::BTreeMap;
@@ -9,8 +9,9 @@ use std::collections::BTreeMap;
 #[derive(Debug, Default, Deserialize, Schema)]
 #[serde(deny_unknown_fields)]
 pub struct Action {
-    /// What claims have to be, all of it; nothing means always.
-    #[serde(default)]
+    /// What claims have to be: one condition, or a list of which all have to be met; nothing means always.
+    #[serde(default, deserialize_with = "one_or_more")]
+    #[schema(json = r#""type":["object","array"]"#)]
     pub when: Vec<Condition>,
     /// Only claims of this provider.
     #[serde(default, deserialize_with = "present")]

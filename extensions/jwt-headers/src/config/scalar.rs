@@ -1,8 +1,10 @@
 //! Flags, numbers and times in the forms in which templates, Istio and Envoy write them.
 
 use serde::Deserialize;
-use serde::de::{Deserializer, Error, MapAccess, Unexpected, Visitor};
+use serde::de::value::{MapAccessDeserializer, SeqAccessDeserializer};
+use serde::de::{Deserializer, Error, MapAccess, SeqAccess, Unexpected, Visitor};
 use std::fmt;
+use std::marker::PhantomData;
 use std::time::Duration;
 
 /// A key that is there counts, whatever its value: `null` is a mistake and not an absence.
@@ -14,6 +16,31 @@ pub(super) fn present<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
 
 pub(super) fn present_number<'de, D: Deserializer<'de>>(from: D) -> Result<Option<u32>, D::Error> {
     whole_number(from).map(Some)
+}
+
+/// One, or a list of them.
+pub(super) fn one_or_more<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
+    from: D,
+) -> Result<Vec<T>, D::Error> {
+    struct OneOrMore<T>(PhantomData<T>);
+
+    impl<'de, T: Deserialize<'de>> Visitor<'de> for OneOrMore<T> {
+        type Value = Vec<T>;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("an object, or a list of objects")
+        }
+
+        fn visit_map<A: MapAccess<'de>>(self, members: A) -> Result<Vec<T>, A::Error> {
+            T::deserialize(MapAccessDeserializer::new(members)).map(|one| vec![one])
+        }
+
+        fn visit_seq<A: SeqAccess<'de>>(self, list: A) -> Result<Vec<T>, A::Error> {
+            Vec::deserialize(SeqAccessDeserializer::new(list))
+        }
+    }
+
+    from.deserialize_any(OneOrMore(PhantomData))
 }
 
 /// `true` or `"true"`.

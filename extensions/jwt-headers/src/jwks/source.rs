@@ -96,11 +96,10 @@ impl Source {
             }
             let wanted = self.wanted.borrow().clone();
             let [often, seldom] = LOOKS;
-            let pause = if wanted.get().is_some() { often } else { seldom };
             if wanted.get().is_some() {
-                sleep(pause).await?
+                sleep(often).await?;
             } else {
-                select(sleep(pause), wanted.value()).await;
+                select(sleep(seldom), wanted.value()).await;
             }
         }
     }
@@ -189,6 +188,12 @@ impl Source {
         }
         let keys = KeySet::read(answer.body(), self.allow_weak)?;
         Ok((answer.body().clone(), keys))
+    }
+
+    /// Whether a fetch may bring keys soon: the last one did not fail.
+    pub(super) fn is_hopeful(&self) -> bool {
+        let Times { fetched, tried } = self.times.get();
+        tried <= fetched
     }
 
     pub(super) fn may_refetch(&self, now: u64) -> bool {

@@ -6,7 +6,8 @@ use super::failure::Failure;
 use super::fields::Fields;
 use super::pattern::whole;
 use super::query;
-use super::template::{Into, NoText, Template};
+use super::reading::readings;
+use super::template::{NoText, Target, Template};
 use super::{Accepted, Mistake};
 use crate::config::{self, Condition, HeaderAction};
 use regex_lite::Regex;
@@ -149,7 +150,7 @@ impl Action {
         self.headers.iter().for_each(|header| header.apply(fields, claims));
         self.redirect(fields, claims)?;
         for (name, template) in &self.filter_state {
-            if let Ok(text) = template.fill(claims, Into::Header(Some(","))) {
+            if let Ok(text) = template.fill(claims, Target::Header(Some(","))) {
                 state.push((name.clone(), text));
             }
         }
@@ -158,25 +159,28 @@ impl Action {
 
     /// Host, path and query.
     fn redirect(&self, fields: &mut Fields<'_>, claims: &Claims) -> Result<(), Failure> {
-        if let Some(host) = filled(self.host.as_ref(), claims, Into::Host)? {
+        if let Some(host) = filled(self.host.as_ref(), claims, Target::Host)? {
             fields.set(":authority", host.into_bytes());
         }
         let Some(whole) = fields.get(":path").map(<[u8]>::to_vec) else { return Ok(()) };
         let (path, old_query) = query::split(&whole);
-        let path = match filled(self.path.as_ref(), claims, Into::Path)? {
+        let path = match filled(self.path.as_ref(), claims, Target::Path)? {
             Some(path) => path.into_bytes(),
             None => path.to_vec(),
         };
-        let prefix = filled(self.path_prefix.as_ref(), claims, Into::Path)?.unwrap_or_default();
+        let prefix = filled(self.path_prefix.as_ref(), claims, Target::Path)?.unwrap_or_default();
         let prefix = if path.starts_with(b"/") { prefix.trim_end_matches('/') } else { &prefix };
         let mut edited = [prefix.as_bytes(), &path].concat();
+        if !stays_below(&edited, prefix.as_bytes()) {
+            return Err(Failure::Unusable);
+        }
         if let Some(query) = old_query {
             edited.extend([b"?", query].concat());
         }
         let names: Vec<&str> = self.query.iter().map(|(name, _)| name.as_str()).collect();
         edited = query::without(&edited, &names).unwrap_or(edited);
         for (name, template) in &self.query {
-            if let Some(value) = filled(template.as_ref(), claims, Into::Path)? {
+            if let Some(value) = filled(template.as_ref(), claims, Target::Path)? {
                 let mark = if query::split(&edited).1.is_some() { '&' } else { '?' };
                 edited.extend(format!("{mark}{}={value}", query::escaped(name)).into_bytes());
             }
@@ -188,8 +192,17 @@ impl Action {
     }
 }
 
+/// Whether no server can read a path as one that is not below a prefix.
+fn stays_below(path: &[u8], prefix: &[u8]) -> bool {
+    let (Some(paths), Some(prefixes)) = (readings(path), readings(prefix)) else { return false };
+    let is_below = |path: &[u8], prefix: &[u8]| {
+        path.strip_prefix(prefix).is_some_and(|rest| matches!(rest.first(), None | Some(b'/')))
+    };
+    prefix.is_empty() || paths.iter().all(|path| prefixes.iter().any(|prefix| is_below(path, prefix)))
+}
+
 /// A claim that is not there leaves the request as it is; one that leads elsewhere does not let it pass.
-fn filled(template: Option<&Template>, claims: &Claims, into: Into<'_>) -> Result<Option<String>, Failure> {
+fn filled(template: Option<&Template>, claims: &Claims, into: Target<'_>) -> Result<Option<String>, Failure> {
     match template.map(|template| template.fill(claims, into)) {
         Some(Ok(text)) => Ok(Some(text)),
         Some(Err(NoText::Unusable)) => Err(Failure::Unusable),
@@ -271,7 +284,7 @@ impl HeaderEdit {
 
     fn apply(&self, fields: &mut Fields<'_>, claims: &Claims) {
         let text = |template: &Template| {
-            let filled = template.fill(claims, Into::Header(self.separator.as_deref())).ok();
+            let filled = template.fill(claims, Target::Header(self.separator.as_deref())).ok();
             filled.or_else(|| self.otherwise.clone()).map(String::into_bytes)
         };
         match &self.edit {

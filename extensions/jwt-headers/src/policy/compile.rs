@@ -357,6 +357,9 @@ impl Requirements<'_> {
     }
 
     fn one(&self, place: &str, name: &str, audiences: Option<Vec<String>>) -> Result<Requirement> {
+        if audiences.as_ref().is_some_and(Vec::is_empty) {
+            return Err(Mistake::at("provider_and_audiences.audiences", "expected at least one"));
+        }
         let text = || format!("{name:?} is not in providers");
         let provider = self.number(name).ok_or_else(|| Mistake::at(place, text()))?;
         Ok(Requirement::Provider { provider, audiences })

@@ -57,6 +57,7 @@ impl Locations {
                 found.extend(
                     location
                         .in_line(value)
+                        .into_iter()
                         .map(|token| Found { token: token.into(), place: Place::Header { name, value } }),
                 );
             }
@@ -92,27 +93,59 @@ impl Locations {
 }
 
 impl HeaderLocation {
-    /// The tokens in a line: one behind each occurrence of the prefix, as far as a token can go. Envoy looks at the first
-    /// occurrence alone. A scheme such as `Bearer` is told in any case (RFC 7235).
-    fn in_line<'a>(&self, line: &'a [u8]) -> impl Iterator<Item = &'a [u8]> {
+    /// The tokens in a line: one behind each occurrence of the prefix (Envoy looks at the first alone), and whatever else in it
+    /// could be taken for one. A scheme such as `Bearer` is told in any case (RFC 7235).
+    fn in_line<'a>(&self, line: &'a [u8]) -> Vec<&'a [u8]> {
         let prefix = self.prefix.as_bytes();
-        let starts: Vec<usize> = if prefix.is_empty() {
-            vec![0]
-        } else {
-            let is_prefix = |window: &[u8]| window.eq_ignore_ascii_case(prefix);
-            let found = line.windows(prefix.len()).enumerate().filter(|(_, window)| is_prefix(window));
-            found.map(|(at, _)| at.saturating_add(prefix.len())).take(MOST.saturating_add(1)).collect()
+        let Some(first) = prefix.first() else {
+            let pieces = line.split(|byte| *byte == b',').map(bare);
+            return pieces.filter(|piece| !piece.is_empty()).take(MOST.saturating_add(1)).collect();
         };
-        starts.into_iter().map(move |start| token_at(line.get(start..).unwrap_or_default()))
+        // A line is long, and hardly a byte of it begins the prefix.
+        let (small, capital) = (first.to_ascii_lowercase(), first.to_ascii_uppercase());
+        let (mut tokens, mut rest) = (Vec::new(), line);
+        while let Some(at) = rest.iter().position(|byte| *byte == small || *byte == capital) {
+            let from = rest.get(at..).unwrap_or_default();
+            rest = match from.split_at_checked(prefix.len()) {
+                Some((start, after)) if start.eq_ignore_ascii_case(prefix) => {
+                    let (token, rest) = self.token_at(after);
+                    tokens.push(token);
+                    rest
+                }
+                _ => from.get(1..).unwrap_or_default(),
+            };
+            if tokens.len() > MOST {
+                break;
+            }
+        }
+        if !tokens.is_empty() {
+            let pieces = line.split(|byte| *byte == b',').skip(1).map(bare);
+            tokens.extend(pieces.filter(|piece| looks_like_a_token(piece)).take(MOST));
+        }
+        tokens
+    }
+
+    /// The token at the start of a text, and what follows. Behind a scheme it goes up to a comma, else up to what ends one. What
+    /// cannot be in a token stays in it, so that it is refused and not cut off.
+    fn token_at<'a>(&self, text: &'a [u8]) -> (&'a [u8], &'a [u8]) {
+        let starts = text.iter().take_while(|byte| matches!(byte, b' ' | b'\t' | b'"')).count();
+        let text = text.get(starts..).unwrap_or_default();
+        let is_scheme = self.prefix.ends_with(' ');
+        let ends = |byte: &u8| *byte == b',' || !is_scheme && matches!(byte, b' ' | b'\t' | b'"' | b';');
+        let end = text.iter().position(ends).unwrap_or(text.len());
+        let (token, rest) = text.split_at_checked(end).unwrap_or_default();
+        (bare(token), rest)
     }
 }
 
-/// The token at the start of a text: behind white space and quotes, up to what ends one. What else cannot be in a token stays
-/// in it, so that it is refused and not cut off.
-fn token_at(text: &[u8]) -> &[u8] {
-    let starts = text.iter().take_while(|byte| matches!(byte, b' ' | b'\t' | b'"')).count();
-    let text = text.get(starts..).unwrap_or_default();
-    let ends =
-        text.iter().position(|byte| matches!(byte, b' ' | b'\t' | b'"' | b',' | b';')).unwrap_or(text.len());
-    text.get(..ends).unwrap_or_default()
+/// Without white space and quotes around it.
+fn bare(text: &[u8]) -> &[u8] {
+    let text = text.trim_ascii();
+    text.strip_prefix(b"\"").and_then(|rest| rest.strip_suffix(b"\"")).unwrap_or(text)
+}
+
+/// Three parts of what base64url consists of.
+fn looks_like_a_token(text: &[u8]) -> bool {
+    let is_part = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b'=');
+    text.iter().all(is_part) && text.iter().filter(|byte| **byte == b'.').count() == 2
 }

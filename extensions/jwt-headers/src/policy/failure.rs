@@ -69,6 +69,8 @@ pub enum Failure {
     Signature,
     /// The keys are not there yet.
     Fetch,
+    /// The path is made to be read in many ways.
+    Path,
     /// A claim cannot stand where the configuration puts it.
     Unusable,
 }
@@ -107,6 +109,7 @@ impl Failure {
             // Envoy has no other words for what is not in its parser (measured on 1.40); the log has.
             Self::NoExpiration | Self::Lifetime | Self::Subject | Self::Signature => "Jwt verification fails",
             Self::Fetch => "Jwks remote fetch is failed",
+            Self::Path => "Path can be read in too many ways",
             Self::Unusable => "Jwt claim cannot be used",
         }
     }

@@ -1,11 +1,12 @@
-//! Which requirement a request meets: the first rule that matches. A path can be read in several ways (escapes, `..`, `//`,
-//! `;`), and the upstream may read it in another than the proxy; so the requirements of all readings have to be met.
+//! Which requirement a request meets: the first rule that matches. The upstream may read a path in another way than the proxy,
+//! so the requirements of all its readings have to be met.
 
+use super::failure::Failure;
 use super::pattern::{Pattern, whole};
+use super::reading::readings;
 use super::{Mistake, Request, query};
 use crate::config::{HeaderMatch, Match};
 use regex_lite::Regex;
-use std::borrow::Cow;
 
 /// Which requests a rule is for.
 #[derive(Debug)]
@@ -44,7 +45,10 @@ impl Matcher {
             from.prefix.as_ref().map(|prefix| Ok(PathMatch::Prefix(text(prefix)))),
             from.path.as_ref().map(|path| Ok(PathMatch::Exact(text(path)))),
             from.path_separated_prefix.as_ref().map(|path| Ok(PathMatch::Below(text(path)))),
-            from.safe_regex.as_ref().map(|regex| whole(&regex.regex).map(PathMatch::Regex)),
+            from.safe_regex.as_ref().map(|regex| {
+                let flags = if case_sensitive { "" } else { "(?i)" };
+                whole(&format!("{flags}{}", regex.regex)).map(PathMatch::Regex)
+            }),
         ];
         let mut paths = paths.into_iter().flatten();
         let path = match (paths.next(), paths.next()) {
@@ -79,7 +83,8 @@ impl Matcher {
             PathMatch::Below(top) => path
                 .strip_prefix(top.trim_end_matches('/').as_bytes())
                 .is_some_and(|rest| matches!(rest.first(), None | Some(b'/'))),
-            PathMatch::Regex(regex) => std::str::from_utf8(path).is_ok_and(|path| regex.is_match(path)),
+            // A byte that is no text must not be a way around.
+            PathMatch::Regex(regex) => regex.is_match(&String::from_utf8_lossy(path)),
         }
     }
 }
@@ -114,85 +119,16 @@ impl HeaderTest {
 pub(super) fn met<'m>(
     rules: impl Iterator<Item = &'m Matcher> + Clone,
     request: &Request<'_>,
-) -> Vec<Option<usize>> {
+) -> Result<Vec<Option<usize>>, Failure> {
     let mut met = Vec::new();
-    for reading in readings(query::split(request.path()).0) {
+    // CONNECT has no path; what is required of all paths is required of it.
+    let path = request.path();
+    let path = if path.is_empty() { b"/" } else { path };
+    for reading in readings(query::split(path).0).ok_or(Failure::Path)? {
         let rule = rules.clone().position(|rule| rule.is_match(&reading, request));
         if !met.contains(&rule) {
             met.push(rule);
         }
     }
-    met
-}
-
-/// The path as it stands, and as servers may read it: decoded once, or twice and without parameters; with `\` as a slash, one
-/// slash for several, and no dot segments.
-fn readings(path: &[u8]) -> Vec<Cow<'_, [u8]>> {
-    let mut readings = vec![Cow::Borrowed(path)];
-    if path.iter().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'/' | b'-' | b'_'))
-        && !path.windows(2).any(|pair| pair == b"//")
-    {
-        return readings;
-    }
-    let once = query::decoded(path, false);
-    let twice = query::decoded(&once, false).into_owned();
-    for reading in [resolved(path, false), resolved(&once, false), resolved(&twice, true)] {
-        if !readings.iter().any(|known| **known == *reading) {
-            readings.push(reading.into());
-        }
-    }
-    readings
-}
-
-fn resolved(path: &[u8], without_parameters: bool) -> Vec<u8> {
-    let mut segments: Vec<&[u8]> = Vec::new();
-    let parts: Vec<&[u8]> = path.split(|byte| matches!(byte, b'/' | b'\\')).collect();
-    for part in &parts {
-        let cut = part.split(|byte| *byte == b';').next().filter(|_| without_parameters);
-        match cut.unwrap_or(part) {
-            b"" | b"." => {}
-            b".." => {
-                segments.pop();
-            }
-            segment => segments.push(segment),
-        }
-    }
-    let ends_in_slash = parts.last().is_some_and(|last| matches!(*last, b"" | b"." | b".."));
-    let mut out = [b"/", &*segments.join(&b'/')].concat();
-    if ends_in_slash && !segments.is_empty() {
-        out.push(b'/');
-    }
-    out
-}
-
-#[cfg(test)]
-mod tests {
-    //! The readings of a path.
-
-    use super::*;
-
-    #[test]
-    fn a_plain_path_has_one_reading() {
-        assert_eq!(readings(b"/api/users"), [&b"/api/users"[..]]);
-        assert_eq!(readings(b"/"), [&b"/"[..]]);
-    }
-
-    #[test]
-    fn what_leads_elsewhere_is_a_reading() {
-        for path in [
-            "/health/../admin",
-            "/health/..%2fadmin",
-            "//admin",
-            "/%61dmin",
-            "/%2561dmin",
-            "/x/..;/admin",
-            "/admin;x=1",
-            "/\\admin",
-            "/./admin",
-            "/x/%2e%2e/admin",
-            "/%5cadmin",
-        ] {
-            assert!(readings(path.as_bytes()).iter().any(|reading| &**reading == b"/admin"), "{path}");
-        }
-    }
+    Ok(met)
 }

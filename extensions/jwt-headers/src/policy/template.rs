@@ -16,7 +16,7 @@ enum Piece {
 
 /// What claims are put into.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Into<'t> {
+pub(super) enum Target<'t> {
     /// A header; lists are joined with this, or base64 of their JSON.
     Header(Option<&'t str>),
     /// A path or a query, where all that has a meaning is escaped.
@@ -58,7 +58,7 @@ impl Template {
         Ok(Self(pieces))
     }
 
-    pub(super) fn fill(&self, claims: &Claims, into: Into<'_>) -> Result<String, NoText> {
+    pub(super) fn fill(&self, claims: &Claims, into: Target<'_>) -> Result<String, NoText> {
         let mut out = String::new();
         for piece in &self.0 {
             match piece {
@@ -78,7 +78,7 @@ impl Template {
     }
 }
 
-impl Into<'_> {
+impl Target<'_> {
     fn text(self, claim: &Value) -> Result<String, NoText> {
         match self {
             Self::Header(separator) => {
@@ -86,8 +86,7 @@ impl Into<'_> {
             }
             Self::Path => {
                 let text = scalar(claim).filter(|text| !text.is_empty()).ok_or(NoText::Missing)?;
-                // A segment that servers take for another.
-                if text == "." || text == ".." { Err(NoText::Unusable) } else { Ok(query::escaped(&text)) }
+                if leads_elsewhere(&text) { Err(NoText::Unusable) } else { Ok(query::escaped(&text)) }
             }
             Self::Host => {
                 let text = scalar(claim).filter(|text| !text.is_empty()).ok_or(NoText::Missing)?;
@@ -97,6 +96,16 @@ impl Into<'_> {
             }
         }
     }
+}
+
+/// Whether a server that decodes what was escaped here finds another path in it.
+fn leads_elsewhere(text: &str) -> bool {
+    let once = query::decoded(text.as_bytes(), false).into_owned();
+    let twice = query::decoded(&once, false).into_owned();
+    [text.as_bytes(), &once, &twice].into_iter().any(|text| {
+        let bare = |part: &[u8]| matches!(part.split(|byte| *byte == b';').next(), Some(b"." | b".."));
+        text.iter().any(u8::is_ascii_control) || text.split(|byte| matches!(byte, b'/' | b'\\')).any(bare)
+    })
 }
 
 fn header_text(claim: &Value, separator: Option<&str>) -> Option<String> {
@@ -120,7 +129,7 @@ mod tests {
     use super::*;
     use serde_json::json;
 
-    fn fill(template: &str, claims: Value, into: Into<'_>) -> Result<String, NoText> {
+    fn fill(template: &str, claims: Value, into: Target<'_>) -> Result<String, NoText> {
         let Value::Object(claims) = claims else { panic!("claims are an object") };
         Template::read(template).unwrap().fill(&Claims::of(claims).unwrap(), into)
     }
@@ -129,12 +138,12 @@ mod tests {
     fn templates() {
         let claims =
             || json!({"sub": "ann", "a": {"b": 5}, "x.y": true, "roles": ["a", "b"], "bad": ["a,b", "c"]});
-        let header = |template| fill(template, claims(), Into::Header(Some(",")));
+        let header = |template| fill(template, claims(), Target::Header(Some(",")));
         assert_eq!(header("{sub}@{a.b}").unwrap(), "ann@5");
         assert_eq!(header("{{{sub}}}").unwrap(), "{ann}");
         assert_eq!(header("{[x.y]}-{[a][b]}").unwrap(), "true-5");
         assert_eq!(header("{roles}").unwrap(), "a,b");
-        assert_eq!(fill("{roles}", claims(), Into::Header(None)).unwrap(), "WyJhIiwiYiJd");
+        assert_eq!(fill("{roles}", claims(), Target::Header(None)).unwrap(), "WyJhIiwiYiJd");
         assert_eq!(header("plain").unwrap(), "plain");
         for missing in ["{none}", "{a.c}", "{sub.x}", "{bad}"] {
             assert_eq!(header(missing), Err(NoText::Missing), "{missing}");
@@ -146,15 +155,18 @@ mod tests {
 
     #[test]
     fn no_claim_leaves_its_place() {
-        let path = |text: &str| fill("/t/{t}/x", json!({ "t": text }), Into::Path);
-        assert_eq!(path("a b/../c?d#é").unwrap(), "/t/a%20b%2F..%2Fc%3Fd%23%C3%A9/x");
+        let path = |text: &str| fill("/t/{t}/x", json!({ "t": text }), Target::Path);
+        assert_eq!(path("a b/c?d#é").unwrap(), "/t/a%20b%2Fc%3Fd%23%C3%A9/x");
+        for text in ["a/../b", "a%2f..%2fb", "..\\\\b", "..;x", "%252e%252e", "a\0", "a\nb", "%00", "a/."] {
+            assert_eq!(path(text), Err(NoText::Unusable), "{text}");
+        }
         assert_eq!(path("."), Err(NoText::Unusable));
         assert_eq!(path(".."), Err(NoText::Unusable));
-        let host = |text: &str| fill("{t}.example", json!({ "t": text }), Into::Host);
+        let host = |text: &str| fill("{t}.example", json!({ "t": text }), Target::Host);
         assert_eq!(host("Blue-1").unwrap(), "blue-1.example");
         for text in ["a/b", "a:80", "a b", "a@b", "a..b", "é", "a\r\n"] {
             assert_eq!(host(text), Err(NoText::Unusable), "{text}");
         }
-        assert_eq!(fill("{t}", json!({"t": "a\r\nb"}), Into::Header(None)), Err(NoText::Missing));
+        assert_eq!(fill("{t}", json!({"t": "a\r\nb"}), Target::Header(None)), Err(NoText::Missing));
     }
 }
