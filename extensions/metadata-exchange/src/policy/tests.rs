@@ -121,6 +121,14 @@ fn reduced_metadata_holds_what_the_native_filter_tells() {
     let message = Local::reduced(&node(), &[]).message;
     let keys: Vec<&str> = message.iter().map(|(key, _)| key).collect();
     assert_eq!(keys, ["CLUSTER_ID", "LABELS", "NAME", "NAMESPACE", "OWNER", "REGION", "WORKLOAD_NAME"]);
+    let mut somewhere = node();
+    (somewhere.zone, somewhere.region) = ("z".into(), String::new());
+    (somewhere.peer.identity, somewhere.peer.owner) = (Some("spiffe://a/ns/b/sa/c".into()), None);
+    let message = Local::reduced(&somewhere, &[]).message;
+    let keys: Vec<&str> = message.iter().map(|(key, _)| key).collect();
+    let told =
+        ["AVAILABILITY_ZONE", "CLUSTER_ID", "IDENTITY", "LABELS", "NAME", "NAMESPACE", "WORKLOAD_NAME"];
+    assert_eq!(keys, told);
     let labels = |additional: &[String]| {
         let message = Local::reduced(&node(), additional).message;
         let labels = message.get("LABELS").and_then(|labels| labels.as_struct()).cloned().unwrap();
