@@ -6,6 +6,8 @@
 
 pub(crate) mod calls;
 mod imports;
+#[cfg(all(target_arch = "wasm32", feature = "allocator"))]
+mod memory;
 pub(crate) mod pairs;
 pub(crate) mod shared;
 

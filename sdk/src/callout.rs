@@ -105,8 +105,9 @@ pub struct Call(Sending);
 #[derive(Clone)]
 struct Request {
     cluster: Cluster,
-    headers: Fields,
-    body: Vec<u8>,
+    /// Until it is sent.
+    headers: Option<Fields>,
+    body: Option<Vec<u8>>,
     /// Few have any.
     trailers: Option<Box<Fields>>,
     timeout: Option<Duration>,
@@ -123,8 +124,8 @@ impl Call {
         Self(Sending::new(Request {
             cluster: cluster.clone(),
             mistake: if headers.is_some() { None } else { Some(TOO_LONG.into()) },
-            headers: headers.unwrap_or_default(),
-            body: Vec::new(),
+            headers,
+            body: None,
             trailers: None,
             timeout: None,
             limit: LIMIT,
@@ -158,7 +159,7 @@ impl Call {
     /// ```
     pub fn authority(self, authority: impl AsRef<[u8]>) -> Self {
         self.edit(|request| {
-            let before = std::mem::take(&mut request.headers);
+            let before = request.headers.take().unwrap_or_default();
             let others = before.iter().filter(|(name, _)| *name != b":authority");
             others.for_each(|(name, value)| request.push(name, value));
             request.header(b":authority", authority.as_ref());
@@ -174,7 +175,7 @@ impl Call {
     /// # }
     /// ```
     pub fn body(self, body: impl Into<Vec<u8>>) -> Self {
-        self.edit(|request| request.body = body.into())
+        self.edit(|request| request.body = Some(body.into()))
     }
 
     /// Sets the body to a value as JSON, and `content-type`. What cannot be JSON fails when it is sent.
@@ -275,7 +276,7 @@ impl Request {
     }
 
     fn push(&mut self, name: &[u8], value: &[u8]) {
-        if self.headers.push(name, value).is_none() {
+        if self.headers.get_or_insert_default().push(name, value).is_none() {
             self.mistake = Some(TOO_LONG.into());
         }
     }
@@ -298,7 +299,7 @@ impl std::fmt::Debug for Call {
     /// Names only: values may be secrets.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let request = self.0.unsent();
-        write!(f, "[{:?}, {:?}]", request.cluster.name(), request.headers)
+        write!(f, "[{:?}, {:?}]", request.cluster.name(), request.headers.clone().unwrap_or_default())
     }
 }
 

@@ -170,7 +170,7 @@ pub struct Response {
     headers: Fields,
     /// A header was left out.
     refused: bool,
-    body: Vec<u8>,
+    body: Option<Vec<u8>>,
     grpc_status: Option<u8>,
 }
 
@@ -188,7 +188,7 @@ impl Response {
             details: Cow::Borrowed(""),
             headers: Fields::default(),
             refused: false,
-            body: Vec::new(),
+            body: None,
             grpc_status: None,
         }
     }
@@ -227,7 +227,7 @@ impl Response {
     /// ```
     #[must_use]
     pub fn body(mut self, body: impl Into<Vec<u8>>) -> Self {
-        self.body = body.into();
+        self.body = Some(body.into());
         self
     }
 
@@ -258,7 +258,7 @@ impl Response {
         abi::send_local_response(&abi::LocalReply {
             status: self.status.into(),
             details: &self.details,
-            body: &self.body,
+            body: self.body.as_deref().unwrap_or_default(),
             headers: self.headers.wire(),
             grpc_status: self.grpc_status.map_or(-1, i32::from),
         })

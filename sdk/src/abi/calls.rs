@@ -34,7 +34,7 @@ pub(crate) fn begin_through_the_crate() {
 /// An HTTP request to a cluster.
 pub(crate) struct HttpCall<'a> {
     pub(crate) cluster: &'a str,
-    pub(crate) headers: &'a Fields,
+    pub(crate) headers: Option<&'a Fields>,
     pub(crate) body: &'a [u8],
     pub(crate) trailers: Option<&'a Fields>,
     /// Rounded up to milliseconds: to the host 0 means for ever.
@@ -92,7 +92,8 @@ mod through_the_crate {
 
     pub(super) fn http_call(call: &HttpCall<'_>) -> Result<u32> {
         let body = Some(call.body).filter(|body| !body.is_empty());
-        let (headers, trailers) = (texts(call.headers), call.trailers.map(texts).unwrap_or_default());
+        let headers = call.headers.map(texts).unwrap_or_default();
+        let trailers = call.trailers.map(texts).unwrap_or_default();
         hostcalls::dispatch_http_call(call.cluster, headers, body, trailers, duration(call.timeout))
             .map_err(|status| HostError::status("proxy_http_call", status as u32))
     }
@@ -131,7 +132,8 @@ mod direct {
     pub(super) fn http_call(call: &HttpCall<'_>) -> Result<u32> {
         const NAME: &str = "proxy_http_call";
         let (cluster, body) = (call.cluster, call.body);
-        let (headers, trailers) = (call.headers.wire(), call.trailers.map(Fields::wire).unwrap_or_default());
+        let headers = call.headers.map_or(&[][..], Fields::wire);
+        let trailers = call.trailers.map_or(&[][..], Fields::wire);
         let mut token = 0;
         // SAFETY: the four pairs of pointer and length are of live slices; the host writes one u32 to a live place.
         let status = unsafe {

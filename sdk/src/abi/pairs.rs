@@ -19,7 +19,7 @@ pub(crate) struct Fields {
 }
 
 /// Room for more entries of the table and bytes of text than there are.
-const ROOM: (usize, usize) = (4, 96);
+const ROOM: (usize, usize) = (3, 96);
 
 impl Fields {
     /// Some from the beginning, which takes less than to add one by one.
@@ -28,11 +28,11 @@ impl Fields {
     }
 
     fn of(pairs: &[(&[u8], &[u8])], (entries, bytes): (usize, usize)) -> Option<Self> {
-        let mut texts = 0_usize;
-        for (name, value) in pairs {
-            u32::try_from(name.len().max(value.len())).ok()?;
-            texts = texts.checked_add(name.len())?.checked_add(value.len())?.checked_add(2)?;
-        }
+        // Lengths of what lies in memory do not overflow 64 bits, and all of them together have to fit into 32.
+        let texts = pairs.iter().fold(0_u64, |texts, (name, value)| {
+            texts.wrapping_add(name.len() as u64).wrapping_add(value.len() as u64).wrapping_add(2)
+        });
+        let texts = usize::try_from(u32::try_from(texts).ok()?).ok()?;
         let count = u32::try_from(pairs.len()).ok()?;
         let start = entries.checked_mul(8)?;
         let table = start.checked_add(4)?;

@@ -53,7 +53,12 @@ impl Future for Sending {
         if self.registration.is_none() {
             self.send()?;
         }
-        self.exchange.poll(context.waker())
+        let polled = self.exchange.poll(context.waker());
+        if polled.is_ready() {
+            // Who was delivered to is on the list no more.
+            std::mem::forget(self.registration.take());
+        }
+        polled
     }
 }
 
@@ -75,6 +80,9 @@ impl Exchange {
     /// Sends the request, which is not needed any more then, and gives the call's token. No token: the task has no time
     /// left, and its deadline is about to end it. An error would let work that tries again and again do so for ever.
     fn send(&mut self) -> Result<Option<u32>, CallError> {
+        if self.awaited.is_some() {
+            return Ok(None);
+        }
         let request = &mut self.request;
         if let Some(mistake) = &request.mistake {
             return Err(CallError::mistake(mistake.to_string()));
@@ -90,13 +98,15 @@ impl Exchange {
         }
         let token = http_call(&HttpCall {
             cluster: request.cluster.name(),
-            headers: &request.headers,
-            body: &request.body,
+            headers: request.headers.as_ref(),
+            body: request.body.as_deref().unwrap_or_default(),
             trailers: request.trailers.as_deref(),
             timeout,
         });
         let token = token.map_err(CallError::refused)?;
-        (request.headers, request.body, request.trailers) = Default::default();
+        request.headers = None;
+        request.body = None;
+        request.trailers = None;
         request.timeout = Some(timeout);
         self.awaited = Some(Awaited::new(wait));
         Ok(Some(token))

@@ -52,7 +52,11 @@ impl Drop for Registration {
 
 /// Hands an event to who waits for it; what nobody waits for any more is dropped.
 pub(crate) fn deliver(token: u32, event: Event) {
-    let receiver = OPEN.with_borrow(|open| open.get(token).cloned());
+    // There is one response, and a gRPC call may hear more.
+    let receiver = match event {
+        Event::Response { .. } => OPEN.with_borrow_mut(|open| open.remove(token)),
+        _ => OPEN.with_borrow(|open| open.get(token).cloned()),
+    };
     if let Some(receiver) = receiver {
         receiver.receive(event);
     }

@@ -15,8 +15,16 @@ impl<T> Ids<T> {
         Self { places: Vec::new(), taken: 0 }
     }
 
+    #[inline]
     pub(crate) fn get(&self, id: u32) -> Option<&T> {
-        self.places.get(self.find(id)?)?.as_ref().map(|(_, value)| value)
+        let mut place = self.home(id);
+        while let Some(Some((other, value))) = self.places.get(place) {
+            if *other == id {
+                return Some(value);
+            }
+            place = self.behind(place);
+        }
+        None
     }
 
     /// Gives back what the id had before.
@@ -32,8 +40,8 @@ impl<T> Ids<T> {
     }
 
     pub(crate) fn remove(&mut self, id: u32) -> Option<T> {
-        let mut gap = self.find(id)?;
-        let removed = self.places.get_mut(gap)?.take();
+        let mut gap = self.search(id);
+        let removed = self.places.get_mut(gap)?.take()?;
         self.taken = self.taken.wrapping_sub(1);
         // Who lies behind the gap moves into it, unless its own place is behind it, too.
         let mut next = self.behind(gap);
@@ -45,13 +53,7 @@ impl<T> Ids<T> {
             }
             next = self.behind(next);
         }
-        removed.map(|(_, value)| value)
-    }
-
-    /// Where the id lies.
-    fn find(&self, id: u32) -> Option<usize> {
-        let place = self.search(id);
-        self.places.get(place)?.is_some().then_some(place)
+        Some(removed.1)
     }
 
     /// Where the id lies, or would. There is always a place that is free.
@@ -76,14 +78,17 @@ impl<T> Ids<T> {
         }
     }
 
+    #[inline]
     fn last(&self) -> usize {
         self.places.len().wrapping_sub(1)
     }
 
+    #[inline]
     fn home(&self, id: u32) -> usize {
         usize::try_from(id).unwrap_or_default() & self.last()
     }
 
+    #[inline]
     fn behind(&self, place: usize) -> usize {
         place.wrapping_add(1) & self.last()
     }

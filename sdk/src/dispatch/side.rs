@@ -69,8 +69,10 @@ impl Message {
         self.trailers.set(before.trailers.get());
     }
 
+    /// As before a task. How much there is its stream tells each task.
     pub(super) fn clear(&self) {
-        self.continues(&Self::default());
+        self.body.set(false);
+        self.trailers.set(false);
         self.waker.take();
     }
 

@@ -99,9 +99,9 @@ pub(crate) struct Wait {
     id: u32,
     waker: Waker,
     owner: RefCell<Option<Weak<dyn Owner>>>,
-    work: RefCell<Option<Work>>,
+    work: Cell<Option<Work>>,
     limit: Cell<Option<Limit>>,
-    timer: RefCell<Option<Timer>>,
+    timer: Cell<Option<Timer>>,
     /// Known when the task had to wait for something that has no end of its own.
     deadline: Cell<Option<u64>>,
     /// How many callouts are open that end before the deadline: they wake the task in time.
@@ -156,8 +156,8 @@ impl Wake for TaskWaker {
 impl Task {
     pub(super) fn new(owner: Weak<dyn Owner>, work: Work, limit: Option<Limit>) -> Self {
         let wait = SEATS.with_borrow_mut(Seats::take);
-        wait.owner.replace(Some(owner));
-        wait.work.replace(Some(work));
+        *wait.owner.borrow_mut() = Some(owner);
+        wait.work.set(Some(work));
         wait.limit.set(limit);
         Self(wait)
     }
@@ -180,22 +180,29 @@ impl Task {
     }
 
     fn poll_work(&self) -> Poll<Result> {
-        match &mut *self.work.borrow_mut() {
-            Some(work) => work.as_mut().poll(&mut Context::from_waker(&self.waker)),
-            None => Poll::Pending,
-        }
+        // It is nowhere else meanwhile: nobody polls a task that is being polled.
+        let Some(mut work) = self.work.take() else { return Poll::Pending };
+        let polled = work.as_mut().poll(&mut Context::from_waker(&self.waker));
+        self.work.set(Some(work));
+        polled
     }
 
     /// Sees to it that the task is woken at its deadline at the latest.
     fn watch_deadline(&self) -> Result<()> {
         let Some(limit) = self.limit.get() else { return Ok(()) };
-        let mut timer = self.timer.borrow_mut();
-        if timer.as_ref().is_some_and(|timer| timer.is_over(&self.waker)) {
+        let is_called = self.calls.get() > 0;
+        if !self.has_waited.replace(true) && is_called && !limit.is_exact {
+            return Ok(());
+        }
+        let timer = self.timer.take();
+        let (is_armed, is_over) =
+            timer.as_ref().map_or((false, false), |timer| (true, timer.is_over(&self.waker)));
+        self.timer.set(timer);
+        if is_over {
             return Err(Error::elapsed(limit.time));
         }
-        let served = timer.is_some() || self.calls.get() > 0;
-        let begins = !self.has_waited.replace(true);
-        if served && (self.deadline.get().is_some() || begins && !limit.is_exact) {
+        let served = is_armed || is_called;
+        if served && self.deadline.get().is_some() {
             return Ok(());
         }
         let now = clock::now()?;
@@ -206,7 +213,7 @@ impl Task {
         self.deadline.set(Some(deadline));
         if !served {
             let timers = self.timers().ok_or(HostError::outside("a task"))?;
-            *timer = Some(Timer::new(&timers, now, deadline, &self.waker)?);
+            self.timer.set(Some(Timer::new(&timers, now, deadline, &self.waker)?));
         }
         Ok(())
     }
@@ -236,9 +243,9 @@ impl Wait {
             id,
             waker,
             owner: RefCell::default(),
-            work: RefCell::default(),
+            work: Cell::default(),
             limit: Cell::default(),
-            timer: RefCell::default(),
+            timer: Cell::default(),
             deadline: Cell::default(),
             calls: Cell::default(),
             has_waited: Cell::default(),
@@ -258,9 +265,13 @@ impl Wait {
         self.message.clear();
     }
 
+    fn owner(&self) -> Option<Rc<dyn Owner>> {
+        self.owner.borrow().as_ref()?.upgrade()
+    }
+
     /// The timers of its root.
     pub(crate) fn timers(&self) -> Option<Rc<Timers>> {
-        self.owner.borrow().as_ref()?.upgrade().map(|owner| owner.timers().clone())
+        self.owner().map(|owner| owner.timers().clone())
     }
 
     /// Lets the task be polled at the end of this callback.
@@ -276,6 +287,7 @@ impl Wait {
     }
 
     /// What is left until the deadline; `None` when there is none.
+    #[inline]
     pub(crate) fn left(&self) -> Result<Option<Duration>, HostError> {
         match (self.limit.get(), self.deadline.get()) {
             (None, _) => Ok(None),
@@ -323,26 +335,25 @@ pub(crate) fn nanoseconds(time: Duration) -> u64 {
 }
 
 /// The task that is being polled; `None` where somebody else polls one of our futures.
+#[inline]
 pub(crate) fn current() -> Option<Rc<Wait>> {
-    CURRENT.with_borrow(Clone::clone)
+    CURRENT.with(|current| current.borrow().clone())
 }
 
-/// Tasks that keep waking each other are put off after so many rounds, so that the proxy comes to do something else.
+/// Tasks that keep waking each other are put off when each could be polled so often, so that the proxy comes to do something
+/// else.
 const ROUNDS: usize = 64;
 
 /// Polls what has been woken, at the end of a callback of `here`; what cannot be polled here is polled by a tick. Leaves the
 /// context that it came to last.
 pub(super) fn run(here: Place) {
-    let (mut next, mut rounds, mut round_ends) = (0_usize, 0_usize, 0);
+    let most = READY.with_borrow(Vec::len).saturating_mul(ROUNDS);
+    let mut next = 0_usize;
     while let Some(task) = READY.with_borrow(|ready| ready.get(next).cloned()) {
-        if next == round_ends {
-            rounds = rounds.saturating_add(1);
-            round_ends = READY.with_borrow(Vec::len);
-        }
-        next = next.wrapping_add(1);
-        if let Err(error) = continue_task(&task, here, rounds <= ROUNDS) {
+        if let Err(error) = continue_task(&task, here, next < most) {
             log::error!("a task cannot be continued: {error}");
         }
+        next = next.wrapping_add(1);
     }
     if next > 0 {
         READY.with_borrow_mut(Vec::clear);
@@ -351,8 +362,7 @@ pub(super) fn run(here: Place) {
 
 fn continue_task(task: &Wait, here: Place, at_once: bool) -> Result<(), HostError> {
     task.is_woken.set(false);
-    let owner = task.owner.borrow().as_ref().and_then(Weak::upgrade);
-    let Some(owner) = owner else { return Ok(()) };
+    let Some(owner) = task.owner() else { return Ok(()) };
     let place = owner.place();
     if !(at_once && here.serves(place)) {
         return owner.put_off(&task.waker);
