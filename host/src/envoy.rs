@@ -22,7 +22,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use crate::engine::Errand;
-use crate::exchange::{Exchange, Level, LogLine, Message, Setup};
+use crate::exchange::{Exchange, Level, LogLine, Message, Metadata, Setup};
 use crate::http1;
 use crate::outside::{Cluster, Fault};
 pub use admin::Metric;
@@ -67,6 +67,8 @@ pub struct Envoy {
     closed: ClosedPort,
     /// Where Envoy takes the hosts of its own clusters to be.
     hosts: BTreeMap<&'static str, Option<SocketAddr>>,
+    /// The metadata of each of them.
+    host_metadata: Metadata,
     /// Answers without a plugin: what the worker had to do before is done when it answers.
     barrier: SocketAddr,
     level: Level,
@@ -119,7 +121,7 @@ impl Envoy {
             (tcp::CLUSTER, Some(tcp.address()?)),
         ];
         for (cluster, host) in hosts {
-            bootstrap::write_host(folder.path(), cluster, host)?;
+            bootstrap::write_host(folder.path(), cluster, host, &node.host_metadata)?;
         }
         bootstrap::write(folder.path(), node)?;
         let process = process::Process::start(binary, folder, workers)?;
@@ -129,7 +131,19 @@ impl Envoy {
             admin.listener("barrier")
         })?;
         let hosts = hosts.into();
-        Ok(Self { process, admin, upstream, tcp, closed, hosts, barrier, level: Level::Info, plugins: 0 })
+        let host_metadata = node.host_metadata.clone();
+        Ok(Self {
+            process,
+            admin,
+            upstream,
+            tcp,
+            closed,
+            hosts,
+            host_metadata,
+            barrier,
+            level: Level::Info,
+            plugins: 0,
+        })
     }
 
     /// Brings plugins, which requests pass in this order: each a module and its settings. `filter_state` names what
@@ -193,7 +207,7 @@ impl Envoy {
         if self.hosts.get(cluster) == Some(&host) {
             return Ok(());
         }
-        bootstrap::write_host(self.process.folder(), cluster, host)?;
+        bootstrap::write_host(self.process.folder(), cluster, host, &self.host_metadata)?;
         let wanted: Vec<u64> = host.iter().map(|host| host.port().into()).collect();
         wait(format_args!("the host of {cluster}"), || {
             self.process.check_alive()?;

@@ -166,6 +166,12 @@ pub struct Setup {
     pub dynamic_metadata: Metadata,
     /// The metadata of the route of all requests (`xds.route_metadata`).
     pub route_metadata: Metadata,
+    /// The name of the route of all requests (`xds.route_name`).
+    pub route_name: String,
+    /// The metadata of the upstream's cluster (`xds.cluster_metadata`).
+    pub cluster_metadata: Metadata,
+    /// The metadata of the upstream's host (`xds.upstream_host_metadata`).
+    pub host_metadata: Metadata,
     /// The clusters that a network filter can send a connection to, besides the usual one. All of them lead to the same
     /// upstream.
     pub tcp_clusters: BTreeSet<String>,
@@ -228,6 +234,9 @@ impl Default for Setup {
             clusters: BTreeMap::new(),
             dynamic_metadata: Metadata::new(),
             route_metadata: Metadata::new(),
+            route_name: String::new(),
+            cluster_metadata: Metadata::new(),
+            host_metadata: Metadata::new(),
             tcp_clusters: BTreeSet::new(),
             foreign_functions: BTreeMap::new(),
             expressions: BTreeSet::new(),

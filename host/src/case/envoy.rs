@@ -173,7 +173,7 @@ mod tests {
 
     #[test]
     fn a_process_is_kept_for_its_node_until_others_need_the_room() {
-        let node = |id: &str| Node { id: id.into(), cluster: String::new(), metadata: serde_json::json!({}) };
+        let node = |id: &str| Node { id: id.into(), ..Node::of(&crate::exchange::Setup::default()) };
         let envoys = Envoys::default();
         let used = envoys.slot(node("used"), 1);
         assert!(Arc::ptr_eq(&used, &envoys.slot(node("used"), 1)));

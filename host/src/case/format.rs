@@ -108,6 +108,15 @@ pub(super) struct CaseEntry {
     /// The metadata of the route of all requests, by the names of the filters that it is for.
     #[serde(default)]
     pub(super) route_metadata: exchange::Metadata,
+    /// The name of the route of all requests.
+    #[serde(default)]
+    pub(super) route_name: String,
+    /// The metadata of the upstream's cluster, likewise.
+    #[serde(default)]
+    pub(super) cluster_metadata: exchange::Metadata,
+    /// The metadata of the upstream's host, likewise.
+    #[serde(default)]
+    pub(super) host_metadata: exchange::Metadata,
     /// Clusters that a network filter can send a connection to, besides the usual one; all lead to the same upstream.
     #[serde(default)]
     pub(super) tcp_clusters: BTreeSet<String>,

@@ -273,6 +273,9 @@ fn setup(shared: &CaseFile, case: &CaseEntry, plugin: &str) -> Setup {
         clock: case.clock.map_or(default.clock, |moment| Clock::Fixed(moment.0)),
         dynamic_metadata: case.dynamic_metadata.clone(),
         route_metadata: case.route_metadata.clone(),
+        route_name: case.route_name.clone(),
+        cluster_metadata: case.cluster_metadata.clone(),
+        host_metadata: case.host_metadata.clone(),
         tcp_clusters: case.tcp_clusters.clone(),
         ..default
     }

@@ -10,7 +10,7 @@ use super::stream::Stream;
 use super::upstream::CONNECTION_REFUSED;
 use super::value::Value;
 use super::vm::Vm;
-use crate::exchange::{Direction, Headers, Metadata, Protocol};
+use crate::exchange::{Direction, Headers, Metadata, Protocol, Setup};
 use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
@@ -32,8 +32,9 @@ impl Vm {
             b"xds" => {
                 let (node, direction) = (node(&self.setup), self.setup.direction);
                 let route = metadata(&self.setup.route_metadata);
+                let around = Around::of(&self.setup);
                 let way = self.stream().map(|stream| Way::of(stream, route));
-                return Some(xds_attributes(node, direction, way));
+                return Some(xds_attributes(node, direction, way, around));
             }
             _ => {}
         }
@@ -189,7 +190,7 @@ fn client(stream: &Stream) -> SocketAddr {
 
 /// Where a stream goes.
 struct Way {
-    /// It has met an upstream host, which has no metadata of its own.
+    /// It has met an upstream host.
     met: bool,
     /// It is known no sooner than the host where nothing is routed.
     cluster: Option<Value>,
@@ -207,25 +208,43 @@ impl Way {
     }
 }
 
+/// What the configuration says of that way.
+struct Around {
+    route_name: Value,
+    cluster_metadata: Value,
+    /// Null for a host without.
+    host_metadata: Value,
+}
+
+impl Around {
+    fn of(setup: &Setup) -> Self {
+        let host = &setup.host_metadata;
+        Self {
+            route_name: Value::text(&setup.route_name),
+            cluster_metadata: metadata(&setup.cluster_metadata),
+            host_metadata: if host.is_empty() { Value::Null } else { metadata(host) },
+        }
+    }
+}
+
 /// The root context knows the node only.
-fn xds_attributes(node: Value, direction: Direction, way: Option<Way>) -> Value {
+fn xds_attributes(node: Value, direction: Direction, way: Option<Way>, around: Around) -> Value {
     let stream = way.is_some();
     let Way { met, cluster, route } = way.unwrap_or(Way { met: false, cluster: None, route: None });
     let (clustered, has_route) = (cluster.is_some(), route.is_some());
     let when = |value: Value| Some(value).filter(|_| stream);
     let routed = |value: Value| Some(value).filter(|_| has_route);
-    let host = || Some(Value::Null).filter(|_| met);
     let empty = || metadata(&Metadata::new());
     Value::lookup([
         ("node", Some(node)),
         ("cluster_name", cluster),
-        ("cluster_metadata", Some(empty()).filter(|_| clustered)),
-        ("route_name", routed(Value::text(""))),
+        ("cluster_metadata", Some(around.cluster_metadata).filter(|_| clustered)),
+        ("route_name", routed(around.route_name)),
         ("route_metadata", route),
         ("virtual_host_name", routed(Value::text("all"))),
         ("virtual_host_metadata", routed(empty())),
-        ("upstream_host_metadata", host()),
-        ("upstream_host_locality_metadata", host()),
+        ("upstream_host_metadata", Some(around.host_metadata).filter(|_| met)),
+        ("upstream_host_locality_metadata", Some(Value::Null).filter(|_| met)),
         ("filter_chain_name", when(Value::text(""))),
         ("listener_metadata", when(empty())),
         ("listener_direction", when(Value::Int(number(direction)))),

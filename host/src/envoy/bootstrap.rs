@@ -20,13 +20,18 @@ pub struct Node {
     pub cluster: String,
     /// Node metadata, an object.
     pub metadata: Value,
+    /// The metadata of the upstream's cluster.
+    pub cluster_metadata: Metadata,
+    /// The metadata of the upstream's host.
+    pub host_metadata: Metadata,
 }
 
 impl Node {
     /// The node that a test asks for.
     pub fn of(setup: &Setup) -> Self {
         let (id, cluster) = (setup.node_id.clone(), setup.node_cluster.clone());
-        Self { id, cluster, metadata: setup.node_metadata.clone() }
+        let (cluster_metadata, host_metadata) = (setup.cluster_metadata.clone(), setup.host_metadata.clone());
+        Self { id, cluster, metadata: setup.node_metadata.clone(), cluster_metadata, host_metadata }
     }
 }
 
@@ -45,7 +50,7 @@ pub(super) fn write(folder: &Path, node: &Node) -> Result<(), Error> {
         "admin": {"address": address("127.0.0.1:0".parse().map_err(super::during("address"))?)},
         "stats_flush_on_admin": true,
         "dynamic_resources": {"lds_config": watched(folder, LISTENERS), "cds_config": watched(folder, CLUSTERS)},
-        "static_resources": {"clusters": [upstream_cluster(folder), tcp_cluster(folder)], "listeners": [barrier()]},
+        "static_resources": {"clusters": [upstream_cluster(folder, node), tcp_cluster(folder, node)], "listeners": [barrier()]},
     });
     Ok(std::fs::write(folder.join(BOOTSTRAP), bootstrap.to_string())?)
 }
@@ -103,21 +108,22 @@ fn cluster(name: &str, server: Option<SocketAddr>) -> Value {
     })
 }
 
-fn upstream_cluster(folder: &Path) -> Value {
-    let mut cluster = moving_cluster(folder, CLUSTER);
+fn upstream_cluster(folder: &Path, node: &Node) -> Value {
+    let mut cluster = moving_cluster(folder, CLUSTER, node);
     cluster["typed_extension_protocol_options"] = protocol(&json!({"max_headers_count": 2000}));
     cluster
 }
 
-fn tcp_cluster(folder: &Path) -> Value {
-    moving_cluster(folder, super::tcp::CLUSTER)
+fn tcp_cluster(folder: &Path, node: &Node) -> Value {
+    moving_cluster(folder, super::tcp::CLUSTER, node)
 }
 
 /// A cluster whose host [`write_host`] names.
-fn moving_cluster(folder: &Path, name: &str) -> Value {
+fn moving_cluster(folder: &Path, name: &str, node: &Node) -> Value {
     json!({
         "name": name,
         "type": "EDS",
+        "metadata": {"filter_metadata": node.cluster_metadata},
         "connect_timeout": "5s",
         "eds_cluster_config": {"eds_config": watched(folder, &host_file(name))},
     })
@@ -128,8 +134,16 @@ fn host_file(cluster: &str) -> String {
 }
 
 /// Names the host of a cluster of the proxy's own, if it has one.
-pub(super) fn write_host(folder: &Path, cluster: &str, host: Option<SocketAddr>) -> Result<(), Error> {
-    let assignment = any("envoy.config.endpoint.v3", "ClusterLoadAssignment", assignment(cluster, host));
+pub(super) fn write_host(
+    folder: &Path,
+    cluster: &str,
+    host: Option<SocketAddr>,
+    metadata: &Metadata,
+) -> Result<(), Error> {
+    let mut assignment = any("envoy.config.endpoint.v3", "ClusterLoadAssignment", assignment(cluster, host));
+    if host.is_some() && !metadata.is_empty() {
+        assignment["endpoints"][0]["lb_endpoints"][0]["metadata"] = json!({"filter_metadata": metadata});
+    }
     replace(folder, &host_file(cluster), &[assignment])
 }
 
@@ -163,10 +177,11 @@ pub(super) fn listener(
     filter_state: &[&str],
 ) -> Value {
     // An empty prefix takes every path, also one that does not start with a slash.
-    let (routed, said) = plugins.first().map_or_else(Default::default, |(_, setup)| {
-        (setup.route_metadata.clone(), setup.dynamic_metadata.clone())
+    let (name, routed, said) = plugins.first().map_or_else(Default::default, |(_, setup)| {
+        (setup.route_name.clone(), setup.route_metadata.clone(), setup.dynamic_metadata.clone())
     });
     let route = json!({
+        "name": name,
         "match": {"prefix": ""},
         "route": {"cluster": "upstream", "timeout": "0s"},
         "metadata": {"filter_metadata": routed},
