@@ -154,6 +154,19 @@ fn modules_are_entered_for_nothing_that_they_have_no_use_for() {
     });
 }
 
+/// The most bytes that a module may have: what somebody weighed, and a little more. docs/design.md says what they are.
+const MOST_BYTES: &[(&str, usize)] = &[("basic_auth.wasm", 460_000)];
+
+#[test]
+fn modules_that_were_weighed_do_not_grow_unseen() {
+    complain_of_modules(|module| {
+        let most = MOST_BYTES.iter().find(|(name, _)| *name == module.name).map(|(_, most)| *most);
+        let size = module.code.len();
+        let grown = most.filter(|most| size > *most);
+        grown.map(|most| format!("has {size} bytes, {most} are allowed")).into_iter().collect()
+    });
+}
+
 #[test]
 fn modules_are_without_the_dispatcher_that_they_do_not_use() {
     complain_of_modules(|module| {

@@ -1,9 +1,11 @@
 //! From a path such as `rules[2].hosts[0]` to the place in the JSON text, and to the value in a tree.
 
 use super::Place;
+use serde::Deserializer;
+use serde::de::{MapAccess, Visitor};
 use serde_json::Value;
 use serde_json::value::RawValue;
-use std::collections::BTreeMap;
+use std::fmt;
 
 /// One step of a path.
 enum Step<'a> {
@@ -26,7 +28,8 @@ pub(super) fn value_at(text: &[u8], path: &str) -> Option<Place> {
     for step in steps(path) {
         value = match step {
             Step::Key(key) => {
-                *serde_json::from_str::<BTreeMap<String, &RawValue>>(value.get()).ok()?.get(key)?
+                let mut json = serde_json::Deserializer::from_str(value.get());
+                json.deserialize_map(ValueOf(key)).ok()??
             }
             Step::Index(index) => *serde_json::from_str::<Vec<&RawValue>>(value.get()).ok()?.get(index)?,
         };
@@ -36,6 +39,27 @@ pub(super) fn value_at(text: &[u8], path: &str) -> Option<Place> {
     let line_start = before.rfind('\n').map_or(0, |newline| newline.saturating_add(1));
     let column = before.get(line_start..)?.chars().count().saturating_add(1);
     Some(Place { line: before.matches('\n').count().saturating_add(1), column })
+}
+
+/// Finds the last value of a key, which is the one that counts.
+struct ValueOf<'a>(&'a str);
+
+impl<'de> Visitor<'de> for ValueOf<'_> {
+    type Value = Option<&'de RawValue>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut object: A) -> Result<Self::Value, A::Error> {
+        let mut found = None;
+        while let Some((key, value)) = object.next_entry::<String, &RawValue>()? {
+            if key == self.0 {
+                found = Some(value);
+            }
+        }
+        Ok(found)
+    }
 }
 
 /// Removes `key` from the object at `path`, and from all that stand at the same place of another list element, since those

@@ -1,5 +1,6 @@
 //! A plugin: the root context of one configuration on one worker.
 
+use super::ids::Ids;
 use super::tasks::{self, Owner, Place, Task};
 use super::timers::Timers;
 use super::{HttpStream, guard, queues};
@@ -12,7 +13,6 @@ use crate::response::Flow;
 use crate::root::Root;
 use serde::de::DeserializeOwned;
 use std::cell::RefCell;
-use std::collections::BTreeMap;
 use std::rc::{Rc, Weak};
 use std::task::Poll;
 
@@ -27,7 +27,7 @@ pub struct Plugin<E> {
 pub(crate) struct RootState {
     pub(super) id: u32,
     pub(super) timers: Rc<Timers>,
-    tasks: RefCell<BTreeMap<u32, Task>>,
+    tasks: RefCell<Ids<Task>>,
 }
 
 impl<E: Extension> Plugin<E> {
@@ -157,7 +157,7 @@ impl Owner for RootState {
     }
 
     fn poll(self: Rc<Self>, id: u32) {
-        let taken = self.tasks.borrow_mut().remove(&id);
+        let taken = self.tasks.borrow_mut().remove(id);
         let Some(task) = taken else { return };
         task.poll(|polled| {
             if let Poll::Ready(Err(error)) = polled {
