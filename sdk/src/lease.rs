@@ -65,7 +65,8 @@ impl Lease {
         let (me, now) = (self.name()?, since_epoch(now()?));
         let until = now.saturating_add(u64::try_from(self.time.as_nanos()).unwrap_or(u64::MAX));
         let taken = self.held.update_if(|held| match held {
-            Some((end, other)) if other != me && end > now => None,
+            // One that ends later than any could was taken before the clock was set back.
+            Some((end, other)) if other != me && end > now && end <= until => None,
             _ => Some((until, me)),
         });
         match taken {

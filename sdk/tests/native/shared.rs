@@ -168,3 +168,18 @@ fn a_queue_keeps_its_order_and_is_found_by_name() {
         start::<Plugin>(Setup::default()).exchange(Message::request("GET", "/"), &Message::response(200));
     assert_eq!(seen.client.unwrap().status(), 200);
 }
+
+#[test]
+fn a_lease_from_before_the_clock_was_set_back_is_not_held() {
+    extension!(Run {
+        fn on_request_headers(&mut self, _: &mut RequestHeaders<'_>) -> Result {
+            Shared::<(u64, u64)>::at("pwkit.lease.jobs").set(&(u64::MAX, 77))?;
+            let lease = Lease::new("jobs", Duration::from_secs(1));
+            assert!(lease.acquire()?);
+            let (end, _) = Shared::<(u64, u64)>::at("pwkit.lease.jobs").get()?.unwrap();
+            assert!(end < u64::MAX);
+            Ok(Flow::Continue)
+        }
+    });
+    assert_eq!(get::<Run>().client.unwrap().status(), 200);
+}
