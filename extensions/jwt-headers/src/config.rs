@@ -43,9 +43,9 @@ pub struct Config {
     #[serde(default, deserialize_with = "present")]
     pub metadata: Option<Metadata>,
     /// Whether preflight requests of CORS, which cannot carry a token, pass.
-    #[serde(default, deserialize_with = "flag")]
+    #[serde(default, deserialize_with = "present_flag")]
     #[schema(json = r#""enum":[true,false,"true","false"]"#)]
-    pub bypass_cors_preflight: bool,
+    pub bypass_cors_preflight: Option<bool>,
     /// Whether a denial tells the client nothing but its status.
     #[serde(default, deserialize_with = "flag")]
     #[schema(json = r#""enum":[true,false,"true","false"]"#)]

@@ -1,6 +1,6 @@
 //! Metrics: what became of requests. Each count is a host call, so they exist only when they are asked for.
 
-use crate::policy::{Decision, Policy};
+use crate::policy::Policy;
 use proxy_wasm_kit::{Counter, HostError, Root};
 use std::rc::Rc;
 use std::time::Duration;
@@ -23,15 +23,22 @@ impl Counters {
     }
 
     /// A count that is lost must not cost a request.
-    pub(crate) fn count(&self, decision: &Decision<'_>) {
-        let counter = match decision {
-            Decision::Pass(_) => self.allowed,
-            Decision::Preflight(_) => self.preflight,
-            Decision::Deny(_) => self.denied,
-            Decision::Wait(_) => return,
+    pub(crate) fn count(&self, outcome: Outcome) {
+        let counter = match outcome {
+            Outcome::Allowed => self.allowed,
+            Outcome::Preflight => self.preflight,
+            Outcome::Denied => self.denied,
         };
         let _ = counter.add(1);
     }
+}
+
+/// What became of a request.
+#[derive(Clone, Copy)]
+pub(crate) enum Outcome {
+    Allowed,
+    Preflight,
+    Denied,
 }
 
 /// Once a second, so that no request pays for it.

@@ -1,15 +1,21 @@
 //! A request before the policy: what the policy has to know of the moment, and what its decision means for the proxy.
 
+use crate::counters::Outcome;
 use crate::jwks::Jwks;
-use crate::policy::{Decision, Passage, Request, Scheme, Surroundings, Want};
+use crate::policy::{Decision, Failure, Passage, Request, Scheme, Surroundings, Want};
 use crate::signatures::Signatures;
 use crate::{JwtHeaders, forward, reply, trusted};
 use proxy_wasm_kit::{Flow, HeadersMut, HostError, RequestHeaders, Result, now, set_filter_state};
+use std::cell::Cell;
 use std::rc::Rc;
 use std::time::{Duration, SystemTime};
 
-/// Each wait for keys ends by itself before.
-const LONGEST_WAIT: Duration = Duration::from_secs(60);
+/// For how many servers of keys a request waits, 30 seconds each at most: so each wait ends by itself before the last of these.
+const MOST_WAITS: usize = 3;
+const LONGEST_WAIT: Duration = Duration::from_secs(120);
+
+/// The most signatures that are verified for one request: they block the worker.
+const MOST_CHECKS: u32 = 32;
 
 /// Lets a request decide at once if it can, and else when the keys are there.
 pub(crate) fn begin(plugin: &Rc<JwtHeaders>, request: &mut RequestHeaders<'_>) -> Result {
@@ -35,35 +41,45 @@ enum Verdict {
 
 /// This moment.
 struct Present<'p> {
-    seconds: u64,
+    milliseconds: u64,
     signatures: Signatures,
     jwks: &'p Jwks,
     /// Providers whose keys were already waited for.
     waited: &'p [usize],
+    checks: Cell<u32>,
 }
 
 impl<'p> Present<'p> {
     fn of(plugin: &'p JwtHeaders, waited: &'p [usize]) -> Result<Self, HostError> {
         let since = now()?.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-        Ok(Self { seconds: since.as_secs(), signatures: plugin.signatures, jwks: &plugin.jwks, waited })
+        Ok(Self {
+            milliseconds: u64::try_from(since.as_millis()).unwrap_or(u64::MAX),
+            signatures: plugin.signatures,
+            jwks: &plugin.jwks,
+            waited,
+            checks: Cell::new(0),
+        })
     }
 }
 
 impl Surroundings for Present<'_> {
     fn now(&self) -> u64 {
-        self.seconds
+        self.milliseconds.checked_div(1000).unwrap_or(0)
     }
 
     fn may_wait(&self, provider: usize, wanted: Want) -> bool {
-        !self.waited.contains(&provider)
+        self.waited.len() < MOST_WAITS
+            && !self.waited.contains(&provider)
             && match wanted {
                 Want::Keys => self.jwks.is_hopeful(provider),
-                Want::NewerKeys => self.jwks.may_refetch(provider, self.seconds),
+                Want::NewerKeys => self.jwks.may_refetch(provider, self.milliseconds),
             }
     }
 
     fn verify(&self, scheme: Scheme, key: &[u8], text: &[u8], signature: &[u8]) -> bool {
-        self.signatures.verify(scheme, key, text, signature)
+        let checks = self.checks.get().saturating_add(1);
+        self.checks.set(checks);
+        checks <= MOST_CHECKS && self.signatures.verify(scheme, key, text, signature)
     }
 }
 
@@ -74,20 +90,18 @@ fn judge(plugin: &JwtHeaders, headers: &HeadersMut<'_>, waited: &[usize]) -> Res
     let request = Request(&fields);
     if let Some(metadata) = &plugin.trusted {
         let passage = plugin.policy.pass_by(trusted::claims(metadata)?);
-        return Ok(Verdict::Flow(pass(plugin, headers, &request, &passage)?));
+        return pass(plugin, headers, &request, &passage, Outcome::Allowed).map(Verdict::Flow);
     }
-    let decision = plugin.policy.decide(&request, &Present::of(plugin, waited)?);
-    if let Some(counters) = &plugin.counters {
-        counters.count(&decision);
-    }
-    Ok(Verdict::Flow(match decision {
-        Decision::Wait(provider) => return Ok(Verdict::Waits(provider)),
-        Decision::Deny(failure) => {
-            reply::log(failure, &request);
-            Flow::Reply(plugin.denial.reply(failure, &request))
+    match plugin.policy.decide(&request, &Present::of(plugin, waited)?) {
+        Decision::Wait(provider) => Ok(Verdict::Waits(provider)),
+        Decision::Deny(failure) => Ok(Verdict::Flow(deny(plugin, &request, failure))),
+        Decision::Pass(passage) => {
+            pass(plugin, headers, &request, &passage, Outcome::Allowed).map(Verdict::Flow)
         }
-        Decision::Pass(passage) | Decision::Preflight(passage) => pass(plugin, headers, &request, &passage)?,
-    }))
+        Decision::Preflight(passage) => {
+            pass(plugin, headers, &request, &passage, Outcome::Preflight).map(Verdict::Flow)
+        }
+    }
 }
 
 /// Edits a request that passes.
@@ -96,17 +110,27 @@ fn pass<'a>(
     headers: &HeadersMut<'_>,
     request: &Request<'a>,
     passage: &Passage<'a>,
+    outcome: Outcome,
 ) -> Result {
-    match plugin.policy.change(request, passage) {
-        Ok((change, state)) => {
-            forward::apply(headers, &change)?;
-            state.iter().try_for_each(|(name, value)| set_filter_state(name, value))?;
-            Ok(Flow::Continue)
-        }
-        Err(failure) => {
-            reply::log(failure, request);
-            Ok(Flow::Reply(plugin.denial.reply(failure, request)))
-        }
+    let (change, state) = match plugin.policy.change(request, passage) {
+        Ok(edited) => edited,
+        Err(failure) => return Ok(deny(plugin, request, failure)),
+    };
+    forward::apply(headers, &change)?;
+    state.iter().try_for_each(|(name, value)| set_filter_state(name, value))?;
+    count(plugin, outcome);
+    Ok(Flow::Continue)
+}
+
+fn deny(plugin: &JwtHeaders, request: &Request<'_>, failure: Failure) -> Flow {
+    count(plugin, Outcome::Denied);
+    reply::log(failure, request);
+    Flow::Reply(plugin.denial.reply(failure, request))
+}
+
+fn count(plugin: &JwtHeaders, outcome: Outcome) {
+    if let Some(counters) = &plugin.counters {
+        counters.count(outcome);
     }
 }
 

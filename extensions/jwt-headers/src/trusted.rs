@@ -51,10 +51,17 @@ fn object(fields: &Struct) -> Map<String, Value> {
 fn value(field: &Field) -> Value {
     match field {
         Field::Null => Value::Null,
-        Field::Number(number) => Number::from_f64(*number).map_or(Value::Null, Value::Number),
+        Field::Number(number) => number_of(*number).map_or(Value::Null, Value::Number),
         Field::Text(text) => Value::String(text.clone()),
         Field::Flag(flag) => Value::Bool(*flag),
         Field::Struct(fields) => Value::Object(object(fields)),
         Field::List(list) => Value::Array(list.iter().map(value).collect()),
     }
+}
+
+/// A whole number as one, as far as a float tells them apart.
+fn number_of(float: f64) -> Option<Number> {
+    const LARGEST: f64 = 9_007_199_254_740_992.0;
+    let is_whole = float.fract() == 0.0 && float.abs() < LARGEST;
+    if is_whole { Some((float as i64).into()) } else { Number::from_f64(float) }
 }

@@ -4,7 +4,8 @@ use super::Counters;
 use crate::config::{RemoteJwks, Span};
 use crate::policy::{KeySet, Policy, Uri};
 use proxy_wasm_kit::{
-    Bytes, Call, CallError, CallResponse, HostError, Lease, Result, Root, Shared, Watch, now, select, sleep,
+    Bytes, Call, CallError, CallResponse, First, HostError, Lease, Result, Root, Shared, Watch, now, select,
+    sleep,
 };
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
@@ -106,6 +107,7 @@ impl Source {
 
     async fn look(&self) -> Result<()> {
         self.take_shared()?;
+        self.forget_what_is_old()?;
         let is_wanted = self.wanted.borrow().get().is_some();
         let is_due = || Ok::<_, HostError>(self.limits.is_due(self.times.get(), is_wanted, milliseconds()?));
         if is_due()? && self.lease.acquire()? {
@@ -116,6 +118,10 @@ impl Source {
             done?;
             self.take_shared()?;
         }
+        Ok(())
+    }
+
+    fn forget_what_is_old(&self) -> Result<()> {
         if self.limits.is_too_old(self.times.get(), milliseconds()?) {
             self.policy.set_keys(self.provider, None);
         }
@@ -129,6 +135,7 @@ impl Source {
             return Ok(());
         }
         if new.fetched != old.fetched
+            && !self.limits.is_too_old(new, milliseconds()?)
             && let Some(text) = self.shared_text.get()?
         {
             match KeySet::read(&text, self.allow_weak) {
@@ -196,15 +203,21 @@ impl Source {
         tried <= fetched
     }
 
+    /// Whether a fetch would be begun now, or has been asked for.
     pub(super) fn may_refetch(&self, now: u64) -> bool {
-        self.limits.may_refetch(self.times.get(), now.saturating_mul(1000).saturating_add(999))
-            || self.wanted.borrow().get().is_some()
+        let is_due = self.limits.is_due(self.times.get(), true, now);
+        self.is_hopeful() && (is_due || self.wanted.borrow().get().is_some())
     }
 
     pub(super) async fn wait(&self) -> Result<(), HostError> {
         let (wanted, ended) = (self.wanted.borrow().clone(), self.ended.borrow().clone());
         wanted.set(());
-        select(ended.value(), sleep(Duration::from_millis(self.limits.timeout))).await;
+        let first = select(ended.value(), sleep(Duration::from_millis(self.limits.timeout))).await;
+        if let First::Right(over) = first {
+            // Who comes next shall not wait for the same.
+            self.wanted.replace(Watch::new());
+            over?;
+        }
         Ok(())
     }
 }
@@ -236,6 +249,10 @@ impl Limits {
 
     /// Whether it is time to fetch: a fifth before keys are old, some time after a failure, or because of a request.
     fn is_due(self, times: Times, is_wanted: bool, now: u64) -> bool {
+        // A clock that was set back must not stop it.
+        if times.tried > now || times.fetched > now {
+            return true;
+        }
         if times.tried > times.fetched {
             return now >= times.tried.saturating_add(self.after_failure);
         }

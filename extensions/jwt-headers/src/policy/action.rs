@@ -58,6 +58,12 @@ enum Edit {
     Remove,
 }
 
+const NO_CONTROLS: &str = "a header cannot hold control characters";
+
+fn is_printable(byte: u8) -> bool {
+    !byte.is_ascii_control() || byte == b'\t'
+}
+
 /// Filter state to be set, name and value.
 pub type FilterState = Vec<(String, String)>;
 
@@ -72,6 +78,14 @@ impl Action {
         let path = |place, text| match optional(place, text)? {
             Some(template) if !template.start().starts_with('/') => {
                 Err(Mistake::at(place, "expected a path that begins with `/`"))
+            }
+            Some(template)
+                if !template.has_only(|byte| byte.is_ascii_graphic() && !b"?#".contains(&byte)) =>
+            {
+                Err(Mistake::at(
+                    place,
+                    "expected a path without query, white space and bytes that are escaped in URLs",
+                ))
             }
             template => Ok(template),
         };
@@ -93,11 +107,16 @@ impl Action {
             }
             filter_state.push((name.clone(), template(&format!("filter_state.{name}"), text)?));
         }
+        let host = optional("host", &from.host)?;
+        let in_hosts = |byte: u8| byte.is_ascii_alphanumeric() || b"-._:[]".contains(&byte);
+        if host.as_ref().is_some_and(|host| !host.has_only(in_hosts)) {
+            return Err(Mistake::at("host", "expected the name of a host"));
+        }
         let action = Self {
             when: numbered("when", &from.when, Test::of)?,
             provider,
             headers: numbered("headers", &from.headers, HeaderEdit::of)?,
-            host: optional("host", &from.host)?,
+            host,
             path: path("path", &from.path)?,
             path_prefix: path("path_prefix", &from.path_prefix)?,
             query,
@@ -263,8 +282,14 @@ impl HeaderEdit {
         let name = header_name(&from.name).map_err(|problem| Mistake::at("name", problem))?;
         let template = |place: &str, text: &Option<String>| {
             let read = text.as_ref().map(|text| Template::read(text));
-            read.transpose().map_err(|problem| Mistake::at(place, problem))
+            match read.transpose().map_err(|problem| Mistake::at(place, problem))? {
+                Some(text) if !text.has_only(is_printable) => Err(Mistake::at(place, NO_CONTROLS)),
+                text => Ok(text),
+            }
         };
+        if from.otherwise.as_ref().is_some_and(|text| !text.bytes().all(is_printable)) {
+            return Err(Mistake::at("otherwise", NO_CONTROLS));
+        }
         let edits = [
             template("set", &from.set)?.map(Edit::Set),
             template("add", &from.add)?.map(Edit::Add),

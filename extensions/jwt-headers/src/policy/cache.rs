@@ -123,5 +123,6 @@ mod tests {
         let mut none = Cache::new([7; 16], 0, 100);
         none.insert(b"1", &signed());
         assert!(none.get(b"1").is_none());
+        assert_eq!((none.take_lookups(), none.take_lookups()), ((0, 1), (0, 0)));
     }
 }

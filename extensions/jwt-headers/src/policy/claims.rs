@@ -193,17 +193,20 @@ pub(super) fn scalar(claim: &Value) -> Option<String> {
     match claim {
         Value::String(text) => Some(text.clone()),
         Value::Bool(flag) => Some(flag.to_string()),
-        Value::Number(number) => Some(plain_number(number)),
+        Value::Number(number) => plain_number(number),
         Value::Null | Value::Array(_) | Value::Object(_) => None,
     }
 }
 
-/// `-5`, `1.5`, `100000000000000000000`: JSON writers differ in how they write the same number, and a header has one form.
-fn plain_number(number: &Number) -> String {
+/// `-5`, `1.5`: JSON writers differ in how they write the same number, and a header has one form. What is no whole
+/// number of 64 bits and has more digits than every reader of JSON keeps might come out as another number: it has none.
+fn plain_number(number: &Number) -> Option<String> {
+    const LARGEST: f64 = 1e14;
     match number.as_f64().filter(|_| number.is_f64()) {
-        Some(0.0) => "0".into(),
-        Some(float) if float.fract() == 0.0 && float.abs() < 1e21 => format!("{float:.0}"),
-        _ => number.to_string(),
+        Some(0.0) => Some("0".into()),
+        Some(float) if float.abs() >= LARGEST => None,
+        Some(float) if float.fract() == 0.0 => Some(format!("{float:.0}")),
+        _ => Some(number.to_string()),
     }
 }
 

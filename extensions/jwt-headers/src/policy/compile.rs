@@ -14,9 +14,13 @@ use super::{Policy, Uri, istio};
 use crate::config::{self, Config, Trust};
 use std::cell::RefCell;
 use std::rc::Rc;
+use std::time::Duration;
 
 /// Requirements in requirements: more is a mistake.
 const DEEPEST: usize = 8;
+
+/// How long a server of keys may take.
+const LONGEST_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// What is wrong with a configuration, and where.
 #[derive(Debug, PartialEq, Eq)]
@@ -70,6 +74,11 @@ fn compile_translated(config: &Config, key: [u8; 16]) -> Result<Policy> {
     }
     check_trust(config)?;
     let requirements = Requirements { names: &names, config };
+    // Also those that no rule uses: a mistake there is one.
+    config.requirement_map.keys().try_for_each(|name| {
+        let compiled = requirements.named(name).map(|_| ());
+        compiled.map_err(|mistake| mistake.within(&format!("requirement_map.{name}")))
+    })?;
     let rules = rules(config, &requirements)?;
     let otherwise = match &config.requires {
         Some(requires) => Some(requirements.compile(requires).map_err(|mistake| mistake.within("requires"))?),
@@ -85,7 +94,7 @@ fn compile_translated(config: &Config, key: [u8; 16]) -> Result<Policy> {
     let managed =
         providers.iter().flat_map(managed).chain(actions.iter().flat_map(Action::managed)).collect();
     let managed_parameters = actions.iter().flat_map(Action::managed_parameters).collect();
-    let bypass_cors_preflight = config.bypass_cors_preflight;
+    let bypass_cors_preflight = config.bypass_cors_preflight.unwrap_or(false);
     Ok(Policy {
         providers,
         rules,
@@ -225,14 +234,28 @@ fn check_remote(remote: &config::RemoteJwks) -> Result<()> {
     if remote.retry_policy.num_retries.is_some_and(|times| times > 10) {
         return Err(Mistake::at("retry_policy.num_retries", "expected at most 10"));
     }
+    let (back_off, timeout) = (&remote.retry_policy.retry_back_off, &remote.http_uri.timeout);
     let times = [
-        ("http_uri.timeout", &remote.http_uri.timeout),
+        ("http_uri.timeout", timeout),
         ("cache_duration", &remote.cache_duration),
+        ("refetch_interval", &remote.refetch_interval),
         ("async_fetch.failed_refetch_duration", &remote.async_fetch.failed_refetch_duration),
+        ("retry_policy.retry_back_off.base_interval", &back_off.base_interval),
     ];
-    match times.into_iter().find(|(_, time)| time.is_some_and(|time| time.0.is_zero())) {
-        Some((place, _)) => Err(Mistake::at(place, "expected a time that is not 0")),
-        None => Ok(()),
+    if let Some((place, _)) =
+        times.into_iter().find(|(_, time)| time.is_some_and(|time| time.0.as_millis() == 0))
+    {
+        return Err(Mistake::at(place, "expected a millisecond at least"));
+    }
+    if timeout.is_some_and(|time| time.0 > LONGEST_TIMEOUT) {
+        return Err(Mistake::at("http_uri.timeout", "expected at most 30s: requests wait as long"));
+    }
+    match (&back_off.base_interval, &back_off.max_interval) {
+        (base, Some(longest)) if longest.0 < base.map_or(Duration::from_secs(1), |base| base.0) => {
+            let text = "expected no less than base_interval, which is 1s by default";
+            Err(Mistake::at("retry_policy.retry_back_off.max_interval", text))
+        }
+        _ => Ok(()),
     }
 }
 
@@ -282,8 +305,16 @@ pub(super) fn header_name(name: &str) -> std::result::Result<String, String> {
     if name.is_empty() || !name.bytes().all(is_token) {
         return Err(format!("{name:?} is not the name of a header"));
     }
-    Ok(name.to_ascii_lowercase())
+    let name = name.to_ascii_lowercase();
+    if KEPT.contains(&&*name) {
+        return Err(format!("{name:?} is for the proxy; for the host there is `host` of an action"));
+    }
+    Ok(name)
 }
+
+/// Headers by which messages are framed and sent on.
+const KEPT: [&str; 7] =
+    ["host", "content-length", "transfer-encoding", "connection", "upgrade", "te", "trailer"];
 
 /// What requirements refer to.
 struct Requirements<'c> {

@@ -27,7 +27,11 @@ const NAMES: [(&str, &str); 10] = [
 /// The same configuration without `jwtRules`.
 pub(super) fn translate(mut config: Config) -> Result<Config, Mistake> {
     let Some(rules) = config.jwt_rules.take() else { return Ok(config) };
-    if !config.providers.is_empty() || !config.rules.is_empty() || config.requires.is_some() {
+    if !config.providers.is_empty()
+        || !config.rules.is_empty()
+        || config.requires.is_some()
+        || !config.requirement_map.is_empty()
+    {
         return Err(Mistake::at(
             "jwtRules",
             "expected `jwtRules`, or providers, rules and requires; found both",
@@ -35,10 +39,10 @@ pub(super) fn translate(mut config: Config) -> Result<Config, Mistake> {
     }
     for (number, rule) in rules.into_iter().enumerate() {
         let name = name(number);
-        let provider = provider(rule).map_err(|mistake| mistake.within(&name))?;
+        let provider = provider(rule).map_err(|mistake| mistake.within(&format!("jwtRules[{number}]")))?;
         config.providers.insert(name, provider);
     }
-    config.bypass_cors_preflight = true;
+    config.bypass_cors_preflight.get_or_insert(true);
     config.requires = Some(Requirement { allow_missing: Some(Nothing {}), ..Requirement::default() });
     Ok(config)
 }
@@ -60,6 +64,12 @@ pub(super) fn original_place(mistake: Mistake) -> Mistake {
 }
 
 fn provider(rule: JwtRule) -> Result<Provider, Mistake> {
+    if rule.issuer.is_empty() {
+        return Err(Mistake::at("issuer", "expected an issuer, found an empty text"));
+    }
+    if rule.jwks_uri.is_none() && rule.jwks_cluster.is_some() {
+        return Err(Mistake::at("jwksCluster", "expected it with jwksUri alone"));
+    }
     let cluster = rule.jwks_cluster.clone();
     let (local_jwks, remote_jwks) = match (rule.jwks, rule.jwks_uri) {
         (Some(text), None) => (Some(LocalJwks { inline_string: Some(text), keys: None, pem: None }), None),

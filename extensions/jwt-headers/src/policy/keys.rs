@@ -6,6 +6,7 @@ use super::token::Token;
 use super::{Surroundings, der, json};
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
+use p256::pkcs8::DecodePublicKey;
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 
@@ -54,7 +55,15 @@ impl KeySet {
     ///
     /// What is wrong, without the text of the keys.
     pub fn read(text: &[u8], allow_weak: bool) -> Result<Self, String> {
-        let set = json::object(text).map_err(|error| format!("not the JSON of a JWKS: {error}"))?;
+        let set = json::object(text).map_err(|error| {
+            // Without serde's words, which may hold the text.
+            format!(
+                "not the JSON of a JWKS ({:?} error at line {}, column {})",
+                error.classify(),
+                error.line(),
+                error.column()
+            )
+        })?;
         Self::of(&set, text, allow_weak)
     }
 
@@ -116,7 +125,8 @@ impl KeySet {
         &self.skipped
     }
 
-    /// Checks a signature with each key that fits: same `kid` where both have one, same algorithm, same type.
+    /// Checks a signature with each key that fits: same `kid` where both have one, same algorithm, same type. A token that names
+    /// a key which is not there is told from one that is forged, unless a key without a name verifies it.
     pub(super) fn verify(&self, token: &Token<'_>, by: &dyn Surroundings) -> Result<(), Failure> {
         let mut fitting = self.keys.iter().filter(|key| key.fits(token)).peekable();
         if fitting.peek().is_none() {
@@ -124,7 +134,12 @@ impl KeySet {
         }
         let verifies =
             |key: &Key| key.material.verify(token.algorithm(), token.signed(), token.signature(), by);
-        if fitting.any(verifies) { Ok(()) } else { Err(Failure::Signature) }
+        let is_named =
+            token.key_id().is_none_or(|id| self.keys.iter().any(|key| key.id.as_deref() == Some(id)));
+        if fitting.any(verifies) {
+            return Ok(());
+        }
+        Err(if is_named { Failure::Signature } else { Failure::NoKey })
     }
 }
 
@@ -137,7 +152,7 @@ impl Key {
             Some(_) => Err(format!("{name}: expected a text")),
         };
         if let Some(other) = text("use")?.filter(|purpose| *purpose != "sig") {
-            return Err(format!("its use is {other:?}, not \"sig\""));
+            return Err(format!("its use is {}, not \"sig\"", shown(other)));
         }
         if let Some(operations) = jwk.get("key_ops") {
             let verifies = operations.as_array().is_some_and(|list| list.iter().any(|one| one == "verify"));
@@ -145,7 +160,8 @@ impl Key {
         }
         let algorithm = match text("alg")? {
             Some(name) => Some(
-                Algorithm::named(name).ok_or_else(|| format!("alg {name:?} is not one that signs here"))?,
+                Algorithm::named(name)
+                    .ok_or_else(|| format!("alg {} is not one that signs here", shown(name)))?,
             ),
             None => None,
         };
@@ -154,7 +170,7 @@ impl Key {
             "EC" => point(jwk, text("crv")?)?,
             "OKP" => octets(jwk, text("crv")?)?,
             "oct" => secret(bytes(jwk, "k")?, allow_weak)?,
-            other => return Err(format!("kty {other:?} is not known")),
+            other => return Err(format!("kty {} is not known", shown(other))),
         };
         if algorithm.is_some_and(|algorithm| !algorithm.takes(&material)) {
             return Err("its alg and its type do not go together".into());
@@ -186,6 +202,11 @@ impl Material {
     }
 }
 
+/// The beginning of a text that somebody else wrote.
+fn shown(text: &str) -> String {
+    format!("{:?}", text.chars().take(32).collect::<String>())
+}
+
 fn fingerprint(text: &[u8]) -> [u8; 32] {
     Sha256::digest(text).into()
 }
@@ -212,7 +233,7 @@ fn rsa(modulus: &[u8], exponent: &[u8], allow_weak: bool) -> Result<Material, St
 
 fn point(jwk: &Map<String, Value>, curve: Option<&str>) -> Result<Material, String> {
     let name = curve.ok_or("it has no crv")?;
-    let curve = Curve::named(name).ok_or_else(|| format!("crv {name:?} is not known"))?;
+    let curve = Curve::named(name).ok_or_else(|| format!("crv {} is not known", shown(name)))?;
     ec(curve, &bytes(jwk, "x")?, &bytes(jwk, "y")?)
 }
 
@@ -221,7 +242,13 @@ fn ec(curve: Curve, x: &[u8], y: &[u8]) -> Result<Material, String> {
     if x.len() != size || y.len() != size {
         return Err(format!("x and y have to be {size} bytes"));
     }
-    Ok(Material::Ec { curve, der: der::ec(curve, x, y) })
+    let der = der::ec(curve, x, y);
+    let is_point = match curve {
+        Curve::P256 => p256::PublicKey::from_public_key_der(&der).is_ok(),
+        Curve::P384 => p384::PublicKey::from_public_key_der(&der).is_ok(),
+        Curve::P521 => p521::PublicKey::from_public_key_der(&der).is_ok(),
+    };
+    is_point.then_some(Material::Ec { curve, der }).ok_or_else(|| "x and y are no point of the curve".into())
 }
 
 fn octets(jwk: &Map<String, Value>, curve: Option<&str>) -> Result<Material, String> {

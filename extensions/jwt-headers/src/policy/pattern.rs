@@ -22,7 +22,7 @@ enum Kind {
 impl Pattern {
     pub(super) fn of(from: &StringMatch) -> Result<Self, String> {
         let ignore_case = from.ignore_case;
-        let text = |text: &String| if ignore_case { text.to_lowercase() } else { text.clone() };
+        let text = |text: &String| if ignore_case { text.to_ascii_lowercase() } else { text.clone() };
         let kinds = [
             from.exact.as_ref().map(|exact| Ok(Kind::Exact(text(exact)))),
             from.prefix.as_ref().map(|prefix| Ok(Kind::Prefix(text(prefix)))),
@@ -40,7 +40,7 @@ impl Pattern {
     pub(super) fn is_match(&self, text: &str) -> bool {
         let lower;
         let text = if self.ignore_case && !matches!(self.kind, Kind::Regex(_)) {
-            lower = text.to_lowercase();
+            lower = text.to_ascii_lowercase();
             &lower
         } else {
             text

@@ -69,6 +69,14 @@ impl Template {
         Ok(out)
     }
 
+    /// Whether what stands between the claims can stand there.
+    pub(super) fn has_only(&self, allowed: impl Fn(u8) -> bool) -> bool {
+        self.0.iter().all(|piece| match piece {
+            Piece::Text(text) => text.bytes().all(&allowed),
+            Piece::Claim(_) => true,
+        })
+    }
+
     /// What stands before the first claim.
     pub(super) fn start(&self) -> &str {
         match self.0.first() {
@@ -91,7 +99,8 @@ impl Target<'_> {
             Self::Host => {
                 let text = scalar(claim).filter(|text| !text.is_empty()).ok_or(NoText::Missing)?;
                 let is_name = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_');
-                let usable = text.len() <= 253 && text.bytes().all(is_name) && !text.contains("..");
+                let ends = |text: &str| text.starts_with('.') || text.ends_with('.') || text.contains("..");
+                let usable = text.len() <= 253 && text.bytes().all(is_name) && !ends(&text);
                 if usable { Ok(text.to_ascii_lowercase()) } else { Err(NoText::Unusable) }
             }
         }
@@ -164,7 +173,7 @@ mod tests {
         assert_eq!(path(".."), Err(NoText::Unusable));
         let host = |text: &str| fill("{t}.example", json!({ "t": text }), Target::Host);
         assert_eq!(host("Blue-1").unwrap(), "blue-1.example");
-        for text in ["a/b", "a:80", "a b", "a@b", "a..b", "é", "a\r\n"] {
+        for text in [".", "a.", ".a", "a/b", "a:80", "a b", "a@b", "a..b", "é", "a\r\n"] {
             assert_eq!(host(text), Err(NoText::Unusable), "{text}");
         }
         assert_eq!(fill("{t}", json!({"t": "a\r\nb"}), Target::Header(None)), Err(NoText::Missing));

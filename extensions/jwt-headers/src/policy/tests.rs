@@ -104,6 +104,21 @@ fn no_token_passes_by_the_key_of_another() {
 }
 
 #[test]
+fn the_skew_and_the_longest_life_are_limits() {
+    let of = |more: Value| {
+        let mut provider = json!({"local_jwks": {"keys": [{"kty": "EC", "crv": "P-256", "x": "f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU", "y": "x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0"}]}});
+        provider.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        policy(json!({"providers": {"joe": provider}, "requires": {"provider_name": "joe"}}))
+    };
+    let token = es256().1;
+    let at = |policy: &Policy, time| verdict(policy, &token, &At(time, Cell::new(0)));
+    let no_skew = of(json!({"clock_skew_seconds": 0}));
+    assert_eq!([at(&no_skew, 1_300_819_380), at(&no_skew, 1_300_819_381)], [None, Some(Failure::Expired)]);
+    let short = of(json!({"max_lifetime": "100s"}));
+    assert_eq!([at(&short, 1_300_819_280), at(&short, 1_300_819_279)], [None, Some(Failure::Lifetime)]);
+}
+
+#[test]
 fn a_signature_is_verified_once_and_the_time_each_time() {
     let ((policy, token), at) = (es256(), At(THEN, Cell::new(0)));
     for _ in 0..3 {
@@ -140,21 +155,30 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(2000))]
 
     #[test]
-    fn no_bytes_harm(name in "authorization|cookie|:path|x", value in prop::collection::vec(any::<u8>(), 0..200)) {
+    fn no_bytes_harm(
+        (name, prefix) in prop::sample::select(vec![("authorization", "Bearer "), ("cookie", "b=c; a="), (":path", "/?a="), ("x", "")]),
+        value in prop::collection::vec(any::<u8>(), 1..200),
+        (at, byte) in (any::<prop::sample::Index>(), "[!#-+.-:<-~-]"),
+        good in any::<bool>(),
+    ) {
+        let (_, token) = es256();
+        let key = json!({"kty": "EC", "crv": "P-256", "x": "f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU", "y": "x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0"});
         let policy = policy(json!({
             "providers": {"joe": {
                 "from_headers": [{"name": "authorization", "value_prefix": "Bearer "}, {"name": "x"}],
                 "from_params": ["a"], "from_cookies": ["a"], "forward_payload_header": "y",
-                "local_jwks": {"keys": [{"kty": "OKP", "crv": "Ed25519", "x": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}]},
+                "local_jwks": {"keys": [key]},
             }},
-            "requires": {"allow_missing": {}},
+            "requires": {"provider_name": "joe"},
         }));
-        let headers = [(name.as_bytes(), &*value)];
-        let (request, at) = (Request(&headers), At(THEN, Cell::new(0)));
-        if let Decision::Pass(passage) = policy.decide(&request, &at) {
-            prop_assert!(passage.0.is_empty());
-            prop_assert_eq!(policy.change(&request, &passage), Ok((Change::None, Vec::new())));
-        }
+        let mut token = if good { token.into_bytes() } else { value };
+        let at = at.index(token.len());
+        prop_assume!(!good || token[at] != byte.as_bytes()[0]);
+        token[at] = byte.as_bytes()[0];
+        let line = [prefix.as_bytes(), &token].concat();
+        let headers = [(name.as_bytes(), &*line)];
+        let denied = matches!(policy.decide(&Request(&headers), &At(THEN, Cell::new(0))), Decision::Deny(_));
+        prop_assert!(denied, "{} {}", name, line.escape_ascii());
     }
 
     #[test]
