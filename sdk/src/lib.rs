@@ -106,6 +106,9 @@
 //! The crate needs `crate-type = ["cdylib", "rlib"]`; `cargo build --release --target wasm32-wasip1` makes the module, and
 //! `pwkit prune` cuts it down to the callbacks that it has a use for. On native, [`entry!`] leaves a function `initialize`
 //! that `proxy-wasm-kit-host` starts the same code with, so `cargo test` needs neither wasm nor a proxy.
+//!
+//! A module takes memory by an allocator of this crate, which keeps small blocks in lists. One that has a
+//! `#[global_allocator]` of its own depends on the crate with `default-features = false`.
 
 mod abi;
 pub mod attributes;
