@@ -11,6 +11,7 @@ use crate::policy::{
 use crate::report::{Report, Reporter};
 use proxy_wasm_kit::attributes::{TrafficDirection, node, plugin_root_id, xds};
 use proxy_wasm_kit::{ConfigError, HostError, Root};
+use std::cell::OnceCell;
 use std::num::NonZeroUsize;
 use std::rc::Rc;
 use std::time::Duration;
@@ -147,7 +148,7 @@ impl Plugin {
     ) {
         let peers = Peers { downstream: ends.downstream.as_deref(), upstream: ends.upstream.as_deref() };
         let vector = self.policy.vector(side, protocol, facts, peers);
-        self.reporter.write(&self.policy, &Report { vector, results }, amount);
+        self.reporter.write(&self.policy, &Report { vector, results, values: OnceCell::new() }, amount);
     }
 }
 

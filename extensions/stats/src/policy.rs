@@ -283,15 +283,14 @@ impl Policy {
         key
     }
 
-    /// The name of a metric's series.
+    /// The name of a metric's series, with these values of the standard labels.
     pub fn series<'e>(
         &self,
         metric: &Metric,
-        vector: &Vector<'_>,
+        values: &[String],
         expression: &impl Fn(usize) -> &'e str,
     ) -> String {
-        let values = vector.values();
-        self.separators.series(metric.labels(&values, expression), &metric.name)
+        self.separators.series(metric.labels(values, expression), &metric.name)
     }
 
     /// The name of the series for all that are too many.

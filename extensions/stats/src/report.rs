@@ -4,7 +4,7 @@ use crate::config::Kind;
 use crate::expressions::Results;
 use crate::policy::{Asked, Found, Metric, Plan, Plans, Policy, Protocol, Series, Value, Vector};
 use proxy_wasm_kit::{Counter, Gauge, Histogram, HostError, Root};
-use std::cell::Cell;
+use std::cell::{Cell, OnceCell};
 use std::num::NonZeroUsize;
 
 /// A series in the proxy.
@@ -19,6 +19,8 @@ pub(crate) enum Meter {
 pub(crate) struct Report<'a> {
     pub(crate) vector: Vector<'a>,
     pub(crate) results: &'a Results,
+    /// The values of the standard labels, made when the first series needs them.
+    pub(crate) values: OnceCell<[String; 25]>,
 }
 
 /// Writes reports into metrics.
@@ -88,7 +90,8 @@ impl Reporter {
         index: usize,
         metric: &Metric,
     ) -> Result<Meter, HostError> {
-        let name = policy.series(metric, &report.vector, &|number| report.results.text(number));
+        let values = report.values.get_or_init(|| report.vector.values());
+        let name = policy.series(metric, values, &|number| report.results.text(number));
         let rest = || policy.rest(metric, report.vector.reporter);
         let define = |name: &str| Meter::define(metric.kind, name);
         match self.series.get(index, &name, rest, define) {

@@ -195,7 +195,7 @@ impl Vector<'_> {
     }
 
     /// The values, in the order of [`NAMES`].
-    pub(super) fn values(&self) -> [String; 25] {
+    pub fn values(&self) -> [String; 25] {
         let nobody = Workload::default();
         let (source, destination) = (self.source.unwrap_or(&nobody), self.destination.unwrap_or(&nobody));
         let source_namespace = or_else(self.source_namespace, &source.namespace);

@@ -1,9 +1,12 @@
 //! Labels in the name of a metric, so that each can be taken out again, whatever its value is.
 
-use std::fmt::Write;
+use std::borrow::Cow;
 
 /// The bytes of a value that are kept. The longest name of a host has 253.
 pub const LONGEST_VALUE: usize = 256;
+
+/// The bytes that the name of a series mostly has at most.
+const NAME: usize = 1500;
 
 /// What stands in a name around the values of labels: neither letters nor digits, and no `_`, which takes their place.
 #[derive(Clone, Debug)]
@@ -26,9 +29,11 @@ impl Separators {
         labels: impl Iterator<Item = (&'a str, &'a str)>,
         metric: &str,
     ) -> String {
-        let mut name = String::new();
+        let mut name = String::with_capacity(NAME);
         for (label, value) in labels {
-            let _ = write!(name, "{label}{}{}{}", self.value, self.cleaned(value), self.field);
+            for part in [label, &self.value, &self.cleaned(value), &self.field] {
+                name.push_str(part);
+            }
         }
         name.push_str("istio_");
         name.push_str(metric);
@@ -39,7 +44,10 @@ impl Separators {
     ///
     /// The proxy looks for the first `label=.=` in a name, and for the first `;.;` after it. So neither may begin within a
     /// value, also if it would end beyond it.
-    pub(super) fn cleaned(&self, value: &str) -> String {
+    pub(super) fn cleaned<'a>(&self, value: &'a str) -> Cow<'a, str> {
+        if self.is_clean(value) {
+            return Cow::Borrowed(value);
+        }
         let mut clean: String = value.chars().map(printable).collect();
         clean.truncate(floor_boundary(&clean, LONGEST_VALUE));
         for separator in [&self.field, &self.value] {
@@ -49,7 +57,16 @@ impl Separators {
                 clean.replace_range(at..at.saturating_add(length), "_");
             }
         }
-        clean
+        Cow::Owned(clean)
+    }
+
+    /// Whether nothing in a value needs a closer look, as is mostly so.
+    fn is_clean(&self, value: &str) -> bool {
+        let first = |separator: &str| separator.bytes().next();
+        let (field, of_value) = (first(&self.field), first(&self.value));
+        let is_plain =
+            |byte: u8| (0x20..0x7f).contains(&byte) && Some(byte) != field && Some(byte) != of_value;
+        value.len() <= LONGEST_VALUE && value.bytes().all(is_plain)
     }
 
     /// Where in a value the separator begins, with what will stand behind it.

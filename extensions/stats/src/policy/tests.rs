@@ -259,7 +259,7 @@ proptest! {
         let facts = request();
         let vector = policy.vector(Side::Inbound, Protocol::Http, &facts, Peers::default());
         for metric in &plans.plan(|_| true).1.0 {
-            let series = policy.series(metric, &vector, &|_| "value");
+            let series = policy.series(metric, &vector.values(), &|_| "value");
             let name = format!("istio_{}", metric.name);
             prop_assert!(series.ends_with(&name), "{series}");
         }
