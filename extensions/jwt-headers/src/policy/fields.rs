@@ -74,7 +74,7 @@ impl<'a> Fields<'a> {
         self.touched.insert(name.as_bytes().to_vec());
     }
 
-    /// One name changes by one call; more are replaced as a whole, which is one call, too.
+    /// One or two names change by a call each; for more, all are replaced by one.
     pub(super) fn change(self) -> Change<'a> {
         let mut names: Vec<(Vec<u8>, Vec<Text<'a>>)> = Vec::new();
         for name in &self.touched {
@@ -91,7 +91,8 @@ impl<'a> Fields<'a> {
         });
         match names.len() {
             0 => Change::None,
-            1 => Change::Names(names),
+            // To replace them all costs the proxy more than two edits.
+            1 | 2 => Change::Names(names),
             _ if self.now.len() > most || size > largest => Change::Names(names),
             _ => Change::All(self.now),
         }
