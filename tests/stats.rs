@@ -340,6 +340,30 @@ fn connections(proxy: &Proxy) {
     }
 }
 
+/// A host may look like what other labels are made of: it stays whole, and in its place.
+#[test]
+fn a_host_makes_no_labels() {
+    let (Some(binary), Some(module)) = (envoy(), module()) else { return };
+    let proxy = Proxy::start(&binary, &module, &as_deployed());
+    for host in [
+        "wasm_filter.a.cache.evil.com",
+        "wasmcustom.wasm_filter.a.cache.evil.com",
+        "wasmcustom.component.proxy.com",
+        "component.a.tag.evil;.com",
+    ] {
+        let request = format!("GET /any HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\n\r\n");
+        proxy.send("OUT", request.as_bytes());
+        proxy.expect(
+            "istio_requests_total",
+            &format!(
+                "reporter=source destination_service={host} destination_service_name=PassthroughCluster \
+                 response_code=200 !cache !component !tag !wasm_filter"
+            ),
+            1,
+        );
+    }
+}
+
 #[test]
 fn labels_and_tags_of_istio_go_together() {
     let (Some(binary), Some(module)) = (envoy(), module()) else { return };
