@@ -7,13 +7,16 @@ use proxy_wasm_kit::{Expression, HostError, Root};
 /// What is added to the number of the side where a stream leaves the mesh.
 const OUTSIDE: i64 = 4;
 
-/// A cluster that Istio marks as outside of the mesh, that is to be told nothing, or that takes what has no other.
-const LEAVES: &str = r#"(xds.cluster_name == "PassthroughCluster"
+/// A cluster that is to be told nothing, whatever the configuration says.
+const DISABLED: &str = r#"("istio" in xds.cluster_metadata.filter_metadata
+ && "disable_mx" in xds.cluster_metadata.filter_metadata["istio"]
+ && xds.cluster_metadata.filter_metadata["istio"]["disable_mx"] == true)"#;
+
+/// A cluster that Istio marks as outside of the mesh, or that takes what has no other.
+const EXTERNAL: &str = r#"(xds.cluster_name == "PassthroughCluster"
  || ("istio" in xds.cluster_metadata.filter_metadata
-  && (("external" in xds.cluster_metadata.filter_metadata["istio"]
-    && xds.cluster_metadata.filter_metadata["istio"]["external"] == true)
-   || ("disable_mx" in xds.cluster_metadata.filter_metadata["istio"]
-    && xds.cluster_metadata.filter_metadata["istio"]["disable_mx"] == true))))"#;
+  && "external" in xds.cluster_metadata.filter_metadata["istio"]
+  && xds.cluster_metadata.filter_metadata["istio"]["external"] == true))"#;
 
 /// Asks the proxy. The answer differs from stream to stream: listeners with the same configuration share a plugin.
 #[derive(Debug)]
@@ -32,9 +35,11 @@ pub(crate) struct Found {
 
 impl Around {
     pub(crate) fn new(root: &Root, plans: &Plans, stated: Option<Side>) -> Self {
-        let asks = plans.skip_external && plans.tells_upstream() && stated != Some(Side::Inbound);
+        let asks = plans.tells_upstream() && stated != Some(Side::Inbound);
         let direction = "xds.listener_direction";
-        let source = format!("{direction} == 1 ? 1 : ({LEAVES} ? {direction} + {OUTSIDE} : {direction})");
+        let leaves =
+            if plans.skip_external { format!("({DISABLED} || {EXTERNAL})") } else { DISABLED.into() };
+        let source = format!("{direction} == 1 ? 1 : ({leaves} ? {direction} + {OUTSIDE} : {direction})");
         let both = asks.then(|| root.expression(&source));
         let both = both.and_then(|both| both.inspect_err(|error| log::warn!("{error}")).ok());
         Self { stated, both }

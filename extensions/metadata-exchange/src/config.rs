@@ -51,6 +51,19 @@ pub struct Config {
     pub protocol: Option<String>,
 }
 
+impl Config {
+    /// For a configuration that cannot be read: nobody is believed, and nobody is told.
+    pub fn silent() -> Self {
+        Self { trust: Trust::None, upstream_propagation: Some(Vec::new()), ..Self::default() }
+    }
+
+    /// How many peers are remembered. What a proxy cannot count is as many as it can.
+    pub fn most_peers(&self) -> usize {
+        let most = self.max_peer_cache_size.unwrap_or(500).max(0);
+        u32::try_from(most).unwrap_or(u32::MAX) as usize
+    }
+}
+
 /// Who is downstream.
 #[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Eq, Schema)]
 #[serde(rename_all = "snake_case")]
@@ -210,6 +223,15 @@ mod tests {
         for text in ["8.5", "\"x\"", "1e300", "null", "18446744073709551615"] {
             read(&format!("{{\"max_peer_cache_size\": {text}}}")).unwrap_err();
         }
+    }
+
+    #[test]
+    fn more_peers_than_a_proxy_can_count_are_not_none() {
+        let most = |text: &str| read(text).unwrap().most_peers();
+        for (size, remembered) in [(-1, 0), (0, 0), (8, 8), (5_000_000_000_i64, u32::MAX as usize)] {
+            assert_eq!(most(&format!("{{\"max_peer_cache_size\": {size}}}")), remembered);
+        }
+        assert_eq!(most("{}"), 500);
     }
 
     #[test]

@@ -29,7 +29,7 @@ enum Role {
     Answer,
     /// The server is a proxy that is told first.
     Ask,
-    /// The server is outside of the mesh.
+    /// The server is outside of the mesh, or not to be told.
     Nothing,
 }
 
@@ -51,12 +51,17 @@ impl Connection {
             return Ok(role);
         }
         let around = self.plugin.around.look()?;
+        let untold = || around.leaves || self.plugin.plans.of(around.side).tell_upstream.is_empty();
         let role = match around.side {
             Side::Inbound | Side::Unspecified => Role::Answer,
-            Side::Outbound if around.leaves => Role::Nothing,
+            Side::Outbound if untold() => Role::Nothing,
             Side::Outbound => Role::Ask,
         };
         self.role = Some(role);
+        if role == Role::Nothing {
+            // Nobody is listened to, so this is final: consumers need not wait for a peer.
+            set_filter_state(UPSTREAM.id, UNKNOWN)?;
+        }
         Ok(role)
     }
 

@@ -48,18 +48,17 @@ impl Extension for MetadataExchange {
         for end in [DOWNSTREAM, UPSTREAM] {
             Property::new(end.peer).flat_buffer(Peer::FLAT_SCHEMA).lives(LifeSpan::Request).declare(root)?;
         }
-        let most = usize::try_from(config.max_peer_cache_size.unwrap_or(500)).unwrap_or(0);
         let around = Around::new(root, &plans, plan::stated(&config));
         let refused = root.counter("metadata_exchange_refused")?;
         let tcp = Tcp::new(root, &local)?;
-        let peers = RefCell::new(Peers::new(most));
+        let peers = RefCell::new(Peers::new(config.most_peers()));
         Ok(Self { plans, around, local, peers, refused, trust: config.trust, tcp })
     }
 
-    /// The original never stood in the way. Without knowing whom to trust, nobody is.
+    /// The original never stood in the way. Without knowing whom to trust, nobody is, and nobody is told.
     fn misconfigured(error: ConfigError, root: &Root) -> Result<Self, ConfigError> {
         root.complain(error);
-        Self::configure(Config { trust: Trust::None, ..Config::default() }, root)
+        Self::configure(Config::silent(), root)
     }
 
     fn filter(self: &Rc<Self>) -> Stream {

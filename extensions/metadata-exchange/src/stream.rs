@@ -52,6 +52,7 @@ impl HttpFilter for Stream {
         let telling = tells.contains(&Way::Headers);
         let telling = Telling { id: telling, metadata: telling, baggage: tells.contains(&Way::Baggage) };
         plugin.edit(&request.headers(), &said, telling, plan.strip_request)?;
+        plugin.edit_baggage(&request.headers(), &said, telling, plan.strip_baggage)?;
         Ok(Flow::Continue)
     }
 
@@ -65,7 +66,9 @@ impl HttpFilter for Stream {
         if !request.around.leaves {
             plugin.remember(&said, &plan.ask_upstream, UPSTREAM)?;
         }
-        plugin.edit(&response.headers(), &said, answering(plan, request), plan.strip_response)?;
+        let telling = answering(plan, request);
+        plugin.edit(&response.headers(), &said, telling, plan.strip_response)?;
+        plugin.edit_baggage(&response.headers(), &said, telling, plan.strip_baggage)?;
         Ok(Flow::Continue)
     }
 
@@ -156,11 +159,25 @@ impl MetadataExchange {
     ) -> Result<(), HostError> {
         let Self { local, .. } = self;
         put(headers, ID, said.has_id() && strip, telling.id.then_some(&local.id))?;
-        put(headers, METADATA, said.has_metadata() && strip, telling.metadata.then_some(&local.metadata))?;
-        if telling.baggage && !local.baggage.is_empty() {
-            headers.set(BAGGAGE, baggage::merged(said.baggage.as_deref(), &local.baggage))?;
+        put(headers, METADATA, said.has_metadata() && strip, telling.metadata.then_some(&local.metadata))
+    }
+
+    fn edit_baggage(
+        &self,
+        headers: &HeadersMut<'_>,
+        said: &Said<'_>,
+        telling: Telling,
+        strip: bool,
+    ) -> Result<(), HostError> {
+        let (sent, own) = (said.baggage.as_deref(), &self.local.baggage);
+        if telling.baggage && !own.is_empty() {
+            return headers.set(BAGGAGE, baggage::merged(sent, own));
         }
-        Ok(())
+        match sent.filter(|_| strip).and_then(baggage::stripped) {
+            Some(left) if left.is_empty() => headers.remove(BAGGAGE),
+            Some(left) => headers.set(BAGGAGE, left),
+            None => Ok(()),
+        }
     }
 }
 

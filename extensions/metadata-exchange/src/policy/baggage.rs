@@ -119,6 +119,12 @@ pub fn merged(sent: Option<&[u8]>, own: &str) -> Vec<u8> {
     members.join(",").into_bytes()
 }
 
+/// The header without workloads; `None` where it has none.
+pub fn stripped(sent: &[u8]) -> Option<Vec<u8>> {
+    let left = merged(Some(sent), "");
+    (left != sent).then_some(left)
+}
+
 fn is_workload(member: &str) -> bool {
     let name = member.split(['=', ';']).next().unwrap_or_default();
     is_ours(name.trim())

@@ -38,6 +38,8 @@ pub struct Plan {
     pub strip_request: bool,
     /// Whether metadata in the headers of a response ends here.
     pub strip_response: bool,
+    /// Whether workloads in the header `baggage` end here, in both directions.
+    pub strip_baggage: bool,
 }
 
 /// The plans for all sides.
@@ -113,6 +115,7 @@ fn original(side: Side) -> Plan {
         tell_downstream: unless(Side::Outbound),
         strip_request: true,
         strip_response: true,
+        strip_baggage: false,
     }
 }
 
@@ -122,6 +125,7 @@ fn listed(config: &Config) -> Plan {
     Plan {
         strip_request: ask_downstream.contains(&Way::Headers),
         strip_response: ask_upstream.contains(&Way::Headers),
+        strip_baggage: false,
         ask_downstream,
         ask_upstream,
         tell_downstream: ways(&config.downstream_propagation),
@@ -132,9 +136,14 @@ fn listed(config: &Config) -> Plan {
 fn restricted(plan: Plan, trust: Trust) -> Plan {
     match trust {
         Trust::Mesh => plan,
-        Trust::None => {
-            Plan { ask_downstream: Vec::new(), tell_downstream: Vec::new(), strip_request: true, ..plan }
-        }
+        Trust::None => Plan {
+            ask_downstream: Vec::new(),
+            tell_downstream: Vec::new(),
+            strip_request: true,
+            strip_response: true,
+            strip_baggage: true,
+            ..plan
+        },
     }
 }
 

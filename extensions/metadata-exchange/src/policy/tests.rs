@@ -95,7 +95,9 @@ fn who_is_told_depends_on_the_side() {
         let edge = plans(r#"{"trust": "none"}"#);
         let plan = edge.of(side);
         assert_eq!((&plan.tell_upstream, plan.ask_downstream.len()), (&upstream, 0), "{side:?}");
-        assert!(plan.tell_downstream.is_empty() && plan.strip_request);
+        assert!(plan.tell_downstream.is_empty() && plan.strip_request && plan.strip_baggage);
+        let listed = plans(r#"{"trust": "none", "upstream_propagation": [{"istio_headers": {}}]}"#);
+        assert!(listed.of(side).strip_request && listed.of(side).strip_response);
     }
 }
 
@@ -173,6 +175,11 @@ fn baggage_of_others_stays_while_there_is_room() {
     assert_eq!(merged(&"x".repeat(baggage::LONGEST)), "app.name=a");
     assert_eq!(baggage::merged(None, "app.name=a"), b"app.name=a");
     assert_eq!(baggage::merged(Some(b"\xff"), "app.name=a"), b"app.name=a");
+    for (sent, left) in
+        [("x=1, app.name=a;p=q,y=2", Some("x=1,y=2")), (" k8s.pod.name = a,", Some("")), ("x=1,y=2", None)]
+    {
+        assert_eq!(baggage::stripped(sent.as_bytes()).as_deref(), left.map(str::as_bytes), "{sent}");
+    }
 }
 
 fn peers() -> impl Strategy<Value = Peer> {
