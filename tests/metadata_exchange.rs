@@ -182,6 +182,7 @@ fn peers_without_end_cost_bounded_memory() {
         taken.push(seen.guest_memory.expect("it is counted"));
     }
     assert_eq!(host.failure(), None);
-    assert_eq!(taken[399], taken[200], "it goes on growing");
+    // Between peers that were forgotten some room stays unused. Were none forgotten, this would be 6 MB and more.
+    assert!(taken[399] - taken[200] <= 512 << 10, "it goes on growing: {} and {}", taken[200], taken[399]);
     assert!(taken[399] < 12 << 20, "{} bytes", taken[399]);
 }
