@@ -77,11 +77,14 @@ impl Call {
 
     /// Expressions would see the plugin and not the call, so with them a call is reported at its end.
     fn report(&self, plugin: &Plugin) {
+        if plugin.has_expressions() {
+            return;
+        }
         let side = plugin.side();
         let look = |wanted: fn(Fact) -> bool| plugin.look_at(side, Protocol::Grpc, wanted);
         let counted = look(|fact| fact == Fact::Messages).map(|answers| answers.facts().messages());
         let Some(messages) = counted.filter(|messages| *messages != self.reported.get()) else { return };
-        let Some(answers) = look(is_of_open_calls).filter(|_| !plugin.has_expressions()) else { return };
+        let Some(answers) = look(is_of_open_calls) else { return };
         let mut facts = answers.facts();
         facts.set(Fact::Host, &self.host);
         let (request, response) = self.unreported(messages);

@@ -43,9 +43,7 @@ impl PeerCache {
     pub(crate) fn peer(&self, end: End) -> Option<Rc<Workload>> {
         let key = if end == End::Downstream { "downstream_peer" } else { "upstream_peer" };
         let bytes: Bytes = property(&[key]).ok().flatten()?;
-        let read =
-            || Peer::from_flat(&bytes).ok().filter(|_| bytes.len() <= LARGEST).map(|peer| of_peer(&peer));
-        self.known(&bytes, read)
+        self.known(&bytes, || read(&bytes))
     }
 
     /// What an endpoint says of itself.
@@ -86,7 +84,16 @@ pub(crate) fn own() -> Workload {
         canonical_revision: label(CANONICAL_REVISION),
         cluster: metadata("CLUSTER_ID"),
         identity: String::new(),
+        has_labels: node().metadata("LABELS").ok().flatten().is_some(),
     })
+}
+
+/// What is too long is not even looked at.
+fn read(bytes: &[u8]) -> Option<Workload> {
+    if bytes.len() > LARGEST {
+        return None;
+    }
+    Peer::from_flat(bytes).ok().map(|peer| of_peer(&peer))
 }
 
 fn of_peer(peer: &Peer) -> Workload {
@@ -101,6 +108,7 @@ fn of_peer(peer: &Peer) -> Workload {
         canonical_revision: label(CANONICAL_REVISION),
         cluster: text(&peer.cluster_id),
         identity: text(&peer.identity),
+        has_labels: !peer.labels.is_empty(),
     })
 }
 
@@ -112,4 +120,21 @@ fn cut(mut workload: Workload) -> Workload {
         }
     }
     workload
+}
+
+#[cfg(test)]
+mod tests {
+    //! What is read of a peer.
+
+    use super::*;
+
+    #[test]
+    fn a_peer_is_read_up_to_its_largest_size() {
+        let of = |length| {
+            let peer = Peer { workload_name: Some("w".repeat(length)), ..Peer::default() };
+            read(&peer.to_flat()).map(|workload| (workload.name.len(), workload.has_labels))
+        };
+        assert_eq!(of(LARGEST / 2), Some((LONGEST_VALUE, false)));
+        assert_eq!(of(LARGEST), None);
+    }
 }

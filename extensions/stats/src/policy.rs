@@ -198,13 +198,13 @@ impl Policy {
             destination_principal,
             service,
             service_name,
-            service_namespace: if side == Side::Inbound || !is_native {
-                &[]
-            } else {
-                route.service_namespace
+            service_namespace: match side {
+                Side::Outbound if is_native => Some(route.service_namespace).filter(|name| !name.is_empty()),
+                Side::Waypoint if is_native => Some(route.service_namespace),
+                _ => None,
             },
             flags: facts.number(Fact::Flags).unwrap_or_default(),
-            security: self.security(side, facts, source_principal, destination_principal),
+            security: self.security(side, facts),
             code: facts.number(Fact::Code).unwrap_or_default(),
             grpc_status: self.grpc_status(protocol, facts),
             no_revision: if is_native && side == Side::Waypoint { "unknown" } else { "latest" },
@@ -223,6 +223,7 @@ impl Policy {
         let host = match (self.host_fallback && protocol != Protocol::Tcp, side) {
             (true, _) => facts.text(Fact::Host),
             (false, Side::Outbound) => b"",
+            (false, Side::Waypoint) if self.rules == Rules::Native => b"",
             (false, _) => self.own.canonical_service.as_bytes(),
         };
         Route {
@@ -235,19 +236,25 @@ impl Policy {
         }
     }
 
-    /// Without a certificate of the server, the native filter believes what its metadata say.
+    /// Without a certificate of the server, the native filter believes what its metadata say; so does a waypoint, whose
+    /// own certificate is not the server's.
     fn principals<'a>(&self, side: Side, facts: &Facts<'a>, peers: Peers<'a>) -> (&'a [u8], &'a [u8]) {
         let (source, destination) =
             (facts.text(Fact::SourcePrincipal), facts.text(Fact::DestinationPrincipal));
         let said = peers.upstream.map(|peer| peer.identity.as_bytes()).unwrap_or_default();
-        let believes = self.rules == Rules::Native && side == Side::Outbound && destination.is_empty();
-        (source, if believes { said } else { destination })
+        let believes = match side {
+            Side::Outbound => destination.is_empty(),
+            Side::Waypoint => true,
+            Side::Inbound => false,
+        };
+        (source, if believes && self.rules == Rules::Native { said } else { destination })
     }
 
-    fn security(&self, side: Side, facts: &Facts<'_>, source: &[u8], destination: &[u8]) -> &'static str {
+    fn security(&self, side: Side, facts: &Facts<'_>) -> &'static str {
+        let has = |fact| !facts.text(fact).is_empty();
         let is_mutual = match self.rules {
             Rules::Original => facts.text(Fact::Mtls) == [1],
-            Rules::Native => !source.is_empty() && !destination.is_empty(),
+            Rules::Native => has(Fact::SourcePrincipal) && has(Fact::DestinationPrincipal),
         };
         match (side, is_mutual) {
             (Side::Outbound, _) => "",

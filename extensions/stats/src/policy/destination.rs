@@ -39,10 +39,13 @@ impl<'a> Route<'a> {
             return (self.host, cluster);
         }
         let host = if self.service_host.is_empty() { self.host } else { self.service_host };
+        let is_service = !self.service_host.is_empty() || !self.service_namespace.is_empty();
         match (self.service_name.is_empty(), rules) {
             (false, _) => (host, self.service_name),
-            (true, Rules::Original) => (host, host),
-            (true, Rules::Native) => (host, host.split(|byte| *byte == b'.').next().unwrap_or(host)),
+            (true, Rules::Native) if is_service => {
+                (host, host.split(|byte| *byte == b'.').next().unwrap_or(host))
+            }
+            (true, _) => (host, host),
         }
     }
 }
@@ -70,7 +73,9 @@ mod tests {
     #[test]
     fn a_cluster_without_metadata_is_called_as_the_client_did() {
         assert_eq!(service(ASKED, Rules::Original), ("shop.example:80", "shop.example:80"));
-        assert_eq!(service(ASKED, Rules::Native), ("shop.example:80", "shop"));
+        assert_eq!(service(ASKED, Rules::Native), ("shop.example:80", "shop.example:80"));
+        let address = Route { host: b"127.0.0.1:8080", ..ASKED };
+        assert_eq!(service(address, Rules::Native), ("127.0.0.1:8080", "127.0.0.1:8080"));
     }
 
     #[test]

@@ -79,6 +79,8 @@ pub struct Workload {
     pub cluster: String,
     /// The SPIFFE identity that it claims.
     pub identity: String,
+    /// Whether it has labels at all.
+    pub has_labels: bool,
 }
 
 impl Workload {
@@ -92,9 +94,13 @@ impl Workload {
         Some(Self { name, namespace, canonical_service, canonical_revision, cluster, ..Self::default() })
     }
 
-    /// The canonical service, for which the workload stands in.
+    /// The canonical service, for which the workload stands in where there are labels that do not name one.
     pub fn service(&self) -> &str {
-        if self.canonical_service.is_empty() { &self.name } else { &self.canonical_service }
+        if self.canonical_service.is_empty() && self.has_labels {
+            &self.name
+        } else {
+            &self.canonical_service
+        }
     }
 
     /// All that is known, to be changed.
@@ -148,8 +154,8 @@ pub struct Vector<'a> {
     pub service: &'a [u8],
     /// Its name.
     pub service_name: &'a [u8],
-    /// Its namespace, where it is not that of the server.
-    pub service_namespace: &'a [u8],
+    /// Its namespace, where it is not that of the server; a waypoint's may be unknown.
+    pub service_namespace: Option<&'a [u8]>,
     /// What the proxy did.
     pub flags: i64,
     /// `mutual_tls`, `none`, or nothing.
@@ -171,7 +177,7 @@ impl Vector<'_> {
                 None => key.push(0),
                 Some(workload) if std::ptr::eq(workload, own) => key.push(1),
                 Some(workload) => {
-                    key.push(2);
+                    key.push(if workload.has_labels { 3 } else { 2 });
                     workload.parts().iter().for_each(|text| part(key, text.as_bytes()));
                 }
             }
@@ -183,7 +189,7 @@ impl Vector<'_> {
             self.destination_principal,
             self.service,
             self.service_name,
-            self.service_namespace,
+            self.service_namespace.unwrap_or_default(),
         ] {
             part(key, text);
         }
@@ -200,7 +206,7 @@ impl Vector<'_> {
         let (source, destination) = (self.source.unwrap_or(&nobody), self.destination.unwrap_or(&nobody));
         let source_namespace = or_else(self.source_namespace, &source.namespace);
         let destination_namespace = or_else(self.destination_namespace, &destination.namespace);
-        let service_namespace = or_else(self.service_namespace, &destination.namespace);
+        let service_namespace = self.service_namespace.map_or_else(|| known(&destination.namespace), text);
         [
             self.reporter.to_owned(),
             known(&source.name),
@@ -218,7 +224,7 @@ impl Vector<'_> {
             known(&destination.version),
             text(self.service),
             text(self.service_name),
-            known(&service_namespace),
+            service_namespace,
             known(destination.service()),
             revision(destination, self.no_revision),
             known(&destination.cluster),

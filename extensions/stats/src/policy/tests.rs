@@ -15,6 +15,7 @@ fn workload(name: &str, labels: [&str; 5]) -> Workload {
         canonical_revision: revision,
         cluster,
         identity: String::new(),
+        has_labels: true,
     }
 }
 
@@ -98,6 +99,45 @@ fn a_server_with_a_peer_and_certificates() {
 }
 
 #[test]
+fn a_waypoint_knows_of_the_server_what_its_peer_says() {
+    let mut native = policy(Rules::Native, productpage());
+    native.host_fallback = false;
+    let mut facts = Facts::default();
+    facts.set(Fact::SourcePrincipal, b"spiffe://a/ns/front/sa/client");
+    facts.set(Fact::DestinationPrincipal, b"spiffe://a/ns/mesh/sa/waypoint");
+    let server = Workload { identity: "spiffe://a/ns/back/sa/server".to_owned(), ..ratings() };
+    let of = |upstream| Peers { upstream, ..Peers::default() };
+    let known = native.vector(Side::Waypoint, Protocol::Http, &facts, of(Some(&server)));
+    assert_labels(
+        &known,
+        "destination_principal=spiffe://a/ns/back/sa/server connection_security_policy=mutual_tls
+         destination_service=unknown destination_service_name=unknown destination_service_namespace=unknown
+         destination_workload_namespace=default",
+    );
+    let unknown = native.vector(Side::Waypoint, Protocol::Http, &facts, of(None));
+    assert_labels(&unknown, "destination_principal=unknown connection_security_policy=mutual_tls");
+    let original = Policy { rules: Rules::Original, ..native.clone() };
+    let vector = original.vector(Side::Waypoint, Protocol::Http, &facts, of(Some(&server)));
+    assert_labels(
+        &vector,
+        "destination_principal=spiffe://a/ns/mesh/sa/waypoint destination_service=productpage
+         destination_service_namespace=default",
+    );
+}
+
+#[test]
+fn without_labels_the_workload_is_no_canonical_service() {
+    let of = |has_labels| {
+        let own = Workload { canonical_service: String::new(), has_labels, ..ratings() };
+        let policy = policy(Rules::Original, own);
+        let (facts, peers) = (Facts::default(), Peers::default());
+        let vector = policy.vector(Side::Inbound, Protocol::Http, &facts, peers);
+        value(&vector, "destination_canonical_service")
+    };
+    assert_eq!((of(true), of(false)), ("ratings-v1".to_owned(), "unknown".to_owned()));
+}
+
+#[test]
 fn mutual_tls_is_what_the_connection_says_or_that_both_have_a_certificate() {
     let mut facts = request();
     facts.set(Fact::Mtls, &[1]);
@@ -177,7 +217,7 @@ fn the_module_tells_its_labels() {
 fn an_endpoint_says_five_things() {
     let endpoint = Workload::of_endpoint(b"w;ns;svc;rev;cluster;more").unwrap();
     let expected = workload("w", ["", "", "svc", "rev", "cluster"]);
-    assert_eq!(endpoint, Workload { namespace: "ns".to_owned(), ..expected });
+    assert_eq!(endpoint, Workload { namespace: "ns".to_owned(), has_labels: false, ..expected });
     assert_eq!(Workload::of_endpoint(b"w;ns;svc;rev"), None);
     assert_eq!(Workload::of_endpoint(b""), None);
 }
