@@ -75,9 +75,7 @@ impl<'a> Image<'a> {
                     self.element(&element?)?;
                 }
             }
-            Payload::CodeSectionStart { unchecked_range, .. } => {
-                self.code_start = offset(unchecked_range.start)
-            }
+            Payload::CodeSectionStart { range, .. } => self.code_start = range.start,
             Payload::CodeSectionEntry(body) => self.body_of_next(body),
             Payload::DataSection(section) => self.data(wasm, section)?,
             Payload::CustomSection(section) => {
@@ -112,12 +110,12 @@ impl<'a> Image<'a> {
 
     fn body_of_next(&mut self, body: FunctionBody<'a>) {
         let (place, start) = (body.range(), self.code_start);
-        self.places.functions.push(offset(place.start) - start..offset(place.end) - start);
+        self.places.functions.push(place.start - start..place.end - start);
         self.bodies.push(body);
     }
 
     fn data(&mut self, wasm: &[u8], section: wasmparser::DataSectionReader<'_>) -> Result<(), PruneError> {
-        let start = offset(section.range().start);
+        let start = section.range().start;
         for data in section {
             let data = data?.data;
             // Where the bytes themselves are; what stands before them has no fixed size.
@@ -235,9 +233,4 @@ fn referred(operators: wasmparser::OperatorsReader<'_>) -> Result<Vec<u32>, Prun
         }
     }
     Ok(functions)
-}
-
-/// A place in the file, which is in memory as a whole.
-fn offset(place: u64) -> usize {
-    usize::try_from(place).unwrap_or(usize::MAX)
 }

@@ -144,7 +144,7 @@ impl Anatomy {
         };
         let Some((id, range)) = payload.as_section() else { return };
         let name = custom.clone().unwrap_or_else(|| section_name(id).to_owned());
-        let bytes = usize::try_from(range.end - range.start).unwrap_or(usize::MAX);
+        let bytes = range.len();
         self.sections.push(Section { name, custom: custom.is_some(), bytes });
     }
 
