@@ -1,5 +1,6 @@
 //! Configuration: JSON into typed values, with errors that say where and never show a secret.
 
+pub mod lenient;
 mod locate;
 mod message;
 

@@ -151,7 +151,7 @@ mod watch;
 
 pub use bytes::Bytes;
 pub use callout::{Call, CallError, CallResponse, Cluster};
-pub use config::{ConfigError, UnknownKeys};
+pub use config::{ConfigError, UnknownKeys, lenient};
 pub use context::ContextId;
 pub use error::HostError;
 pub use extension::{Extension, HttpFilter, Result};

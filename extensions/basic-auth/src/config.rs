@@ -1,9 +1,9 @@
 //! The configuration as an operator writes it: names, defaults and types, nothing decided yet.
 
+use proxy_wasm_kit::lenient::{flag, whole_number};
 use proxy_wasm_kit::{Config, Schema};
 use serde::Deserialize;
-use serde::de::{Deserializer, Error, Unexpected, Visitor};
-use std::fmt;
+use serde::de::Deserializer;
 
 /// The plugin configuration.
 #[derive(Debug, Deserialize, Config)]
@@ -144,57 +144,6 @@ fn present<'de, D: Deserializer<'de>, T: Deserialize<'de>>(from: D) -> Result<Op
 
 fn present_flag<'de, D: Deserializer<'de>>(from: D) -> Result<Option<bool>, D::Error> {
     flag(from).map(Some)
-}
-
-/// `true` or `"true"`: templates quote, and the original's JSON library did not mind.
-fn flag<'de, D: Deserializer<'de>>(from: D) -> Result<bool, D::Error> {
-    struct Flag;
-
-    impl Visitor<'_> for Flag {
-        type Value = bool;
-
-        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-            f.write_str("true or false")
-        }
-
-        fn visit_bool<E: Error>(self, value: bool) -> Result<bool, E> {
-            Ok(value)
-        }
-
-        fn visit_str<E: Error>(self, text: &str) -> Result<bool, E> {
-            text.parse().map_err(|_| E::invalid_value(Unexpected::Str(text), &self))
-        }
-    }
-
-    from.deserialize_any(Flag)
-}
-
-/// `10`, `10.0` or `"10"`: Istio hands plugin configurations through a type whose numbers are all floating.
-fn whole_number<'de, D: Deserializer<'de>>(from: D) -> Result<u32, D::Error> {
-    struct WholeNumber;
-
-    impl Visitor<'_> for WholeNumber {
-        type Value = u32;
-
-        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-            f.write_str("a whole number")
-        }
-
-        fn visit_u64<E: Error>(self, number: u64) -> Result<u32, E> {
-            u32::try_from(number).map_err(|_| E::invalid_value(Unexpected::Unsigned(number), &self))
-        }
-
-        fn visit_f64<E: Error>(self, number: f64) -> Result<u32, E> {
-            let whole = number.fract() == 0.0 && (0.0..=f64::from(u32::MAX)).contains(&number);
-            if whole { Ok(number as u32) } else { Err(E::invalid_value(Unexpected::Float(number), &self)) }
-        }
-
-        fn visit_str<E: Error>(self, text: &str) -> Result<u32, E> {
-            text.parse().map_err(|_| E::invalid_value(Unexpected::Str(text), &self))
-        }
-    }
-
-    from.deserialize_any(WholeNumber)
 }
 
 #[cfg(test)]

@@ -9,8 +9,9 @@ pub use action::{Action, Condition, HeaderAction, Metadata, QueryAction, Trust};
 pub use istio::{JwtHeader, JwtRule, OutputClaim};
 pub use scalar::Span;
 
+use proxy_wasm_kit::lenient::{flag, whole_number};
 use proxy_wasm_kit::{Config, Schema};
-use scalar::{flag, present, present_number, whole_number};
+use scalar::{present, present_number};
 use serde::Deserialize;
 use std::collections::BTreeMap;
 

@@ -1,5 +1,6 @@
 //! The configuration as an operator writes it: names, defaults and types, nothing decided yet.
 
+use proxy_wasm_kit::lenient::flag;
 use proxy_wasm_kit::{Config, Schema};
 use serde::Deserialize;
 use serde::de::{Deserializer, Error, Unexpected, Visitor};
@@ -142,27 +143,8 @@ fn present<'de, D: Deserializer<'de>, T: Deserialize<'de>>(from: D) -> Result<Op
     T::deserialize(from).map(Some)
 }
 
-/// `true` or `"true"`: templates quote, and the original's JSON library did not mind.
 fn present_flag<'de, D: Deserializer<'de>>(from: D) -> Result<Option<bool>, D::Error> {
-    struct Flag;
-
-    impl Visitor<'_> for Flag {
-        type Value = bool;
-
-        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-            f.write_str("true or false")
-        }
-
-        fn visit_bool<E: Error>(self, value: bool) -> Result<bool, E> {
-            Ok(value)
-        }
-
-        fn visit_str<E: Error>(self, text: &str) -> Result<bool, E> {
-            text.parse().map_err(|_| E::invalid_value(Unexpected::Str(text), &self))
-        }
-    }
-
-    from.deserialize_any(Flag).map(Some)
+    flag(from).map(Some)
 }
 
 /// `10`, `10.0` or `"10"`: Istio hands plugin configurations through a type whose numbers are all floating.

@@ -1,5 +1,6 @@
 //! The configuration as an operator writes it: names, defaults and types, nothing decided yet.
 
+use proxy_wasm_kit::lenient::flag;
 use proxy_wasm_kit::{Config, Schema};
 use serde::Deserialize;
 use serde::de::{Deserializer, Error, Unexpected, Visitor};
@@ -196,29 +197,6 @@ fn max_series() -> u32 {
 
 fn max_cached_vectors() -> u32 {
     2000
-}
-
-/// `true` or `"true"`: templates quote, and the original's JSON library did not mind.
-fn flag<'de, D: Deserializer<'de>>(from: D) -> Result<bool, D::Error> {
-    struct Flag;
-
-    impl Visitor<'_> for Flag {
-        type Value = bool;
-
-        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-            f.write_str("true or false")
-        }
-
-        fn visit_bool<E: Error>(self, value: bool) -> Result<bool, E> {
-            Ok(value)
-        }
-
-        fn visit_str<E: Error>(self, text: &str) -> Result<bool, E> {
-            text.parse().map_err(|_| E::invalid_value(Unexpected::Str(text), &self))
-        }
-    }
-
-    from.deserialize_any(Flag)
 }
 
 /// `10`, `10.0` or `"10"`, and not 0: Istio hands configurations through a type whose numbers are all floating.

@@ -1,7 +1,8 @@
 //! What claims do to a request, as an operator writes it.
 
-use super::scalar::{flag, one_or_more, present};
+use super::scalar::{one_or_more, present};
 use proxy_wasm_kit::Schema;
+use proxy_wasm_kit::lenient::flag;
 use serde::Deserialize;
 use std::collections::BTreeMap;
 

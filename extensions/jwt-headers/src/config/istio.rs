@@ -1,7 +1,8 @@
 //! The fields of Istio's `RequestAuthentication`, in its spelling.
 
-use super::scalar::{Span, flag, present};
+use super::scalar::{Span, present};
 use proxy_wasm_kit::Schema;
+use proxy_wasm_kit::lenient::flag;
 use serde::Deserialize;
 
 /// An issuer of tokens, as Istio writes it.

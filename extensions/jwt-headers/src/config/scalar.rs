@@ -1,5 +1,6 @@
 //! Flags, numbers and times in the forms in which templates, Istio and Envoy write them.
 
+use proxy_wasm_kit::lenient::whole_number;
 use serde::Deserialize;
 use serde::de::value::{MapAccessDeserializer, SeqAccessDeserializer};
 use serde::de::{Deserializer, Error, MapAccess, SeqAccess, Unexpected, Visitor};
@@ -41,57 +42,6 @@ pub(super) fn one_or_more<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
     }
 
     from.deserialize_any(OneOrMore(PhantomData))
-}
-
-/// `true` or `"true"`.
-pub(super) fn flag<'de, D: Deserializer<'de>>(from: D) -> Result<bool, D::Error> {
-    struct Flag;
-
-    impl Visitor<'_> for Flag {
-        type Value = bool;
-
-        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-            f.write_str("true or false")
-        }
-
-        fn visit_bool<E: Error>(self, value: bool) -> Result<bool, E> {
-            Ok(value)
-        }
-
-        fn visit_str<E: Error>(self, text: &str) -> Result<bool, E> {
-            text.parse().map_err(|_| E::invalid_value(Unexpected::Str(text), &self))
-        }
-    }
-
-    from.deserialize_any(Flag)
-}
-
-/// `10`, `10.0` or `"10"`: Istio hands plugin configurations through a type whose numbers are all floating.
-pub(super) fn whole_number<'de, D: Deserializer<'de>>(from: D) -> Result<u32, D::Error> {
-    struct WholeNumber;
-
-    impl Visitor<'_> for WholeNumber {
-        type Value = u32;
-
-        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-            f.write_str("a whole number")
-        }
-
-        fn visit_u64<E: Error>(self, number: u64) -> Result<u32, E> {
-            u32::try_from(number).map_err(|_| E::invalid_value(Unexpected::Unsigned(number), &self))
-        }
-
-        fn visit_f64<E: Error>(self, number: f64) -> Result<u32, E> {
-            let whole = number.fract() == 0.0 && (0.0..=f64::from(u32::MAX)).contains(&number);
-            if whole { Ok(number as u32) } else { Err(E::invalid_value(Unexpected::Float(number), &self)) }
-        }
-
-        fn visit_str<E: Error>(self, text: &str) -> Result<u32, E> {
-            text.parse().map_err(|_| E::invalid_value(Unexpected::Str(text), &self))
-        }
-    }
-
-    from.deserialize_any(WholeNumber)
 }
 
 /// A time, as Envoy writes it in YAML: `5s`, `0.25s`, `{seconds: 5}`; or a number of seconds.
