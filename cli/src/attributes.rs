@@ -86,8 +86,8 @@ fn unreadable(file: &Path, error: &io::Error) -> Failure {
     Failure::File(format!("{}: {remedy}", file.display()))
 }
 
-fn located(file: &Path, Place { line, column }: Place) -> String {
-    format!("{}:{line}:{column}", file.display())
+fn located(file: &Path, place: Place) -> String {
+    format!("{}:{place}", file.display())
 }
 
 fn as_json(attribute: &str, operations: &[Operation]) -> String {

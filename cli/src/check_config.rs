@@ -3,6 +3,8 @@
 //! First by the schema that the module holds, which finds all mistakes at once and where they stand; then by the module
 //! itself, which knows what no schema says.
 
+mod finding;
+mod module_says;
 mod schema;
 
 use std::io::{self, Write};
@@ -11,15 +13,12 @@ use std::path::{Path, PathBuf};
 use crate::document::Node;
 use crate::failure::Failure;
 use crate::module;
-
-use proxy_wasm_kit_host::exchange::{Level, LogLine, Setup};
-use proxy_wasm_kit_host::wasm::{Host, Limits, Module};
-use schema::{Problem, Severity};
+use finding::{Finding, Severity};
 
 /// Checks a plugin configuration against the schema in a module, then against the module itself
 ///
 /// The configuration is YAML or JSON: the plugin's own, or an Istio WasmPlugin that holds it as pluginConfig. Every mistake
-/// is told with file, line and column. With one the exit code is 4; an unknown key that the module only warns of is none.
+/// is told with file, line and column, and the exit code is then 4. An unknown key is one, also where a proxy only warns.
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
     /// The module
@@ -40,16 +39,36 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let schema = read_schema(&arguments.module)?;
     let Some(file) = &arguments.config else { return print_schema(&arguments.module, schema.as_ref()) };
     let text = std::fs::read_to_string(file).map_err(|error| unreadable(file, &error))?;
-    let whole =
-        Node::read(&text).map_err(|error| Failure::Rejected(format!("{}:{error}", file.display())))?;
-    let node = whole.plugin_config();
-    if let Some(schema) = &schema {
-        by_schema(schema, node, file)?;
+    let node = Node::read_plugin_config(&text)
+        .map_err(|error| Failure::Rejected(format!("{}:{error}", file.display())))?;
+    let findings = findings(&arguments.module, schema.as_ref(), &node)?;
+    let mut out = io::stdout().lock();
+    findings.iter().try_for_each(|finding| writeln!(out, "{}", finding.line(file)))?;
+    let so = match findings.iter().filter(|finding| finding.is_mistake()).count() {
+        0 => {
+            let how =
+                if schema.is_some() { "" } else { "; the module holds no schema, so it alone was asked" };
+            let (file, module) = (file.display(), arguments.module.display());
+            writeln!(out, "{file}: is taken by {module}{how}")?;
+            return Ok(());
+        }
+        1 => "refused, for the mistake above".to_owned(),
+        many => format!("refused, for {many} mistakes"),
+    };
+    Err(Failure::Rejected(format!("{}: {so}", file.display())))
+}
+
+/// What the schema finds; and if that leaves anything to be asked, what the module says that the schema did not.
+fn findings(module: &Path, schema: Option<&serde_json::Value>, node: &Node) -> Result<Vec<Finding>, Failure> {
+    let mut findings = schema.map(|schema| schema::check(schema, node)).unwrap_or_default();
+    if !findings.iter().any(|finding| finding.severity == Severity::Error) {
+        let said = module_says::ask(module, node)?;
+        let is_news =
+            |one: &Finding| !findings.iter().any(|known| !known.path.is_empty() && known.path == one.path);
+        let news: Vec<Finding> = said.into_iter().filter(is_news).collect();
+        findings.extend(news);
     }
-    by_module(&arguments.module, node, file)?;
-    let how = if schema.is_some() { "" } else { "; the module holds no schema, so it alone was asked" };
-    writeln!(io::stdout(), "{}: is taken by {}{how}", file.display(), arguments.module.display())?;
-    Ok(())
+    Ok(findings)
 }
 
 fn read_schema(file: &Path) -> Result<Option<serde_json::Value>, Failure> {
@@ -78,65 +97,4 @@ fn unreadable(file: &Path, error: &io::Error) -> Failure {
         _ => format!("cannot be read: {error}"),
     };
     Failure::File(format!("{}: {remedy}", file.display()))
-}
-
-/// All mistakes that the schema can tell, one a line.
-fn by_schema(schema: &serde_json::Value, node: &Node, file: &Path) -> Result<(), Failure> {
-    let problems = schema::check(schema, node);
-    let mut out = io::stdout().lock();
-    for Problem { place, path, severity, message } in &problems {
-        let word = if *severity == Severity::Error { "error" } else { "warning" };
-        let at = if path.is_empty() { String::new() } else { format!("{path}: ") };
-        writeln!(out, "{}:{}:{}: {word}: {at}{message}", file.display(), place.line, place.column)?;
-    }
-    match problems.iter().filter(|problem| problem.severity == Severity::Error).count() {
-        0 => Ok(()),
-        1 => Err(Failure::Rejected(format!(
-            "{}: the module refuses it, for the mistake above",
-            file.display()
-        ))),
-        many => {
-            Err(Failure::Rejected(format!("{}: the module refuses it, for {many} mistakes", file.display())))
-        }
-    }
-}
-
-/// What the module itself says while it is configured.
-fn by_module(module: &Path, node: &Node, file: &Path) -> Result<(), Failure> {
-    let code = Module::load(module, &Limits::default()).map_err(|error| Failure::File(error.to_string()))?;
-    let configuration = node.to_json().to_string().into_bytes();
-    let name = module.file_stem().unwrap_or_default().to_string_lossy().into_owned();
-    match Host::start(&code, Setup { name, configuration, ..Setup::default() }) {
-        Ok(host) => match complaints(&host.log(), node) {
-            None => Ok(()),
-            Some(why) => {
-                let so = "the module would go on without what is wrong";
-                Err(Failure::Rejected(format!("{}:{why} ({so})", file.display())))
-            }
-        },
-        Err(rejected) => {
-            let why = complaints(&rejected.log, node).unwrap_or_else(|| format!(" {rejected}"));
-            Err(Failure::Rejected(format!("{}:{why} (the module itself refuses it)", file.display())))
-        }
-    }
-}
-
-/// What the module logged as errors.
-fn complaints(log: &[LogLine], node: &Node) -> Option<String> {
-    let errors = log.iter().filter(|line| line.level >= Level::Error);
-    let said: Vec<String> = errors.map(|line| located(&line.message, node)).collect();
-    (!said.is_empty()).then(|| said.join("; "))
-}
-
-/// What the SDK logs, with the place in the file instead of that in the JSON that the module was given.
-fn located(line: &str, node: &Node) -> String {
-    let marks = ["configuration rejected: ", "configuration error: "];
-    let place = marks.iter().find_map(|mark| line.split_once(mark)).and_then(|(_, said)| {
-        let (path, rest) = said.split_once(" (line ").or_else(|| said.split_once("(line "))?;
-        let (_, message) = rest.split_once("): ")?;
-        let place = node.at(path)?.place;
-        let colon = if path.is_empty() { "" } else { ": " };
-        Some(format!("{}:{}: error: {path}{colon}{message}", place.line, place.column))
-    });
-    place.unwrap_or_else(|| format!(" {line}"))
 }

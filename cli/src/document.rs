@@ -13,6 +13,12 @@ pub(crate) struct Place {
     pub(crate) column: u64,
 }
 
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.line, self.column)
+    }
+}
+
 /// A value and where it begins.
 #[derive(Debug)]
 pub(crate) struct Node {
@@ -41,22 +47,59 @@ impl Node {
     /// Reads YAML, and with it JSON. No text at all stands for an empty configuration.
     pub(crate) fn read(text: &str) -> Result<Self, String> {
         if text.trim().is_empty() {
-            return Ok(Self { place: Place { line: 1, column: 1 }, value: Value::Map(Vec::new()) });
+            return Ok(Self::nothing(Place { line: 1, column: 1 }));
         }
-        let options = serde_saphyr::options! { strict_booleans: true };
-        serde_saphyr::from_str_with_options(text, options).map_err(|error| {
-            let error = error.without_snippet();
-            let place = error.location().map(|place| format!("{}:{}: ", place.line(), place.column()));
-            format!("{}error: neither YAML nor JSON: {error}", place.unwrap_or_default())
-        })
+        serde_saphyr::from_str_with_options(text, options()).map_err(unreadable)
     }
 
-    /// The plugin's configuration: of an Istio WasmPlugin its part, else the whole.
-    pub(crate) fn plugin_config(&self) -> &Self {
-        let is_plugin =
-            matches!(self.get("kind"), Some(Self { value: Value::Text(kind), .. }) if kind == "WasmPlugin");
-        let part = is_plugin.then(|| self.get("spec")?.get("pluginConfig")).flatten();
-        part.unwrap_or(self)
+    /// Reads the configuration of a plugin: the whole text, or what the one Istio WasmPlugin in it holds.
+    pub(crate) fn read_plugin_config(text: &str) -> Result<Self, String> {
+        let mut documents: Vec<Self> =
+            serde_saphyr::from_multiple_with_options(text, options()).map_err(unreadable)?;
+        if documents.len() > 1 {
+            let all = documents.len();
+            documents.retain(Self::is_wasm_plugin);
+            if documents.len() != 1 {
+                let found = documents.len();
+                return Err(format!(
+                    " error: {all} documents, {found} of them a WasmPlugin; give each a file of its own"
+                ));
+            }
+        }
+        match documents.pop() {
+            Some(plugin) if plugin.is_wasm_plugin() => plugin.part_of_wasm_plugin(),
+            Some(whole) => Ok(whole),
+            None => Ok(Self::nothing(Place { line: 1, column: 1 })),
+        }
+    }
+
+    /// No text at all stands for an empty configuration.
+    fn nothing(place: Place) -> Self {
+        Self { place, value: Value::Map(Vec::new()) }
+    }
+
+    fn is_wasm_plugin(&self) -> bool {
+        matches!(self.get("kind"), Some(Self { value: Value::Text(kind), .. }) if kind == "WasmPlugin")
+    }
+
+    fn part_of_wasm_plugin(self) -> Result<Self, String> {
+        let place = self.place;
+        let spec = self.take("spec").ok_or_else(|| {
+            format!("{place}: error: the WasmPlugin has no `spec`; `pluginConfig` belongs there")
+        })?;
+        if let Value::Map(entries) = &spec.value
+            && let Some((key, _)) = entries.iter().find(|(key, _)| is_slip_of(&key.name, "pluginConfig"))
+        {
+            let Key { place, name } = key;
+            return Err(format!("{place}: error: spec.{name}: unknown key; did you mean `pluginConfig`?"));
+        }
+        let place = spec.place;
+        Ok(spec.take("pluginConfig").unwrap_or_else(|| Self::nothing(place)))
+    }
+
+    fn take(self, name: &str) -> Option<Self> {
+        let Value::Map(entries) = self.value else { return None };
+        entries.into_iter().find(|(key, _)| key.name == name).map(|(_, node)| node)
     }
 
     pub(crate) fn get(&self, name: &str) -> Option<&Self> {
@@ -101,6 +144,21 @@ impl Node {
             Value::Map(_) => "a mapping",
         }
     }
+}
+
+fn options() -> serde_saphyr::Options {
+    serde_saphyr::options! { strict_booleans: true }
+}
+
+fn unreadable(error: serde_saphyr::Error) -> String {
+    let error = error.without_snippet();
+    let place = error.location().map(|place| format!("{}:{}:", place.line(), place.column()));
+    format!("{} error: neither YAML nor JSON: {error}", place.unwrap_or_default())
+}
+
+/// Whether a name is almost this one.
+fn is_slip_of(name: &str, meant: &str) -> bool {
+    name != meant && strsim::osa_distance(&name.to_lowercase(), &meant.to_lowercase()) <= 3
 }
 
 impl<'de> Deserialize<'de> for Node {

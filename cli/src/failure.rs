@@ -10,7 +10,7 @@ Exit codes:
   1  what was asked for does not hold: a fault in the module, a failed case, a cost above the tolerance
   2  the command line cannot be understood
   3  a file is missing or is not what it should be: no WebAssembly, a component, a wrong ABI
-  4  the module refused its configuration
+  4  a configuration is refused: by the module, or for a mistake in it
   5  an address cannot be listened on
   6  something that the command needs is not installed
   7  the output cannot be written";

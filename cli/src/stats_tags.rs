@@ -46,7 +46,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
 fn read(file: &Path) -> Result<Node, Failure> {
     let text = std::fs::read_to_string(file)
         .map_err(|error| Failure::File(format!("{}: cannot be read: {error}", file.display())))?;
-    Node::read(&text).map_err(|error| Failure::Rejected(format!("{}:{error}", file.display())))
+    Node::read_plugin_config(&text).map_err(|error| Failure::Rejected(format!("{}:{error}", file.display())))
 }
 
 #[derive(Default)]
@@ -61,7 +61,7 @@ impl Labels {
     fn add(&mut self, line: &str, config: Option<&Node>) {
         match (line.strip_prefix('@'), config) {
             (Some(path), Some(config)) => {
-                let named = keys(config.plugin_config(), path).into_iter().map(|key| (key, None));
+                let named = keys(config, path).into_iter().map(|key| (key, None));
                 self.found.extend(named);
             }
             (Some(path), None) => self.unread.push(path.to_owned()),

@@ -11,7 +11,8 @@ use std::rc::Rc;
 ///
 /// The derive follows serde's attributes (`rename`, `rename_all`, `alias`, `default`, `skip`, `deny_unknown_fields`, `tag`,
 /// `untagged`, `transparent`); comments become descriptions. A field with a `deserialize_with` is taken for its type; where it
-/// reads more than that, say so: `#[schema(json = r#""type":["boolean","string"]"#)]` gives the members of the schema.
+/// reads more than that, say so: `#[schema(json = r#""type":["boolean","string"]"#)]` gives the members of the schema. Of a field
+/// that is read and does nothing, `#[schema(no_effect = "..")]` says why; `pwkit check-config` tells who writes it.
 ///
 /// ```
 /// use proxy_wasm_kit::Schema;
@@ -169,7 +170,7 @@ simple! {
     i32 => "\"type\":\"integer\",\"minimum\":-2147483648,\"maximum\":2147483647";
     i64, isize => "\"type\":\"integer\"";
     () => "\"type\":\"null\"";
-    serde_json::Value => "\"type\":[\"null\",\"boolean\",\"number\",\"string\",\"array\",\"object\"]";
+    serde_json::Value, serde::de::IgnoredAny => "\"type\":[\"null\",\"boolean\",\"number\",\"string\",\"array\",\"object\"]";
 }
 
 macro_rules! wrapped {

@@ -1,26 +1,15 @@
 //! What a schema says of a configuration. Of JSON Schema it knows the part that the SDK's derive writes, and says so when a
 //! schema asks for more.
 
-use crate::document::{Key, Node, Place, Value};
+use super::finding::{Finding, Severity};
+use crate::document::{Key, Node, Value};
 use serde_json::Value as Json;
 
-/// Something that the module would refuse, or warn of.
-#[derive(Debug)]
-pub(super) struct Problem {
-    pub(super) place: Place,
-    pub(super) path: String,
-    pub(super) severity: Severity,
-    pub(super) message: String,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Severity {
-    Error,
-    Warning,
-}
+/// What a proxy does with an unknown key, where it goes on.
+const UNKNOWN_KEYS_PASS: &str = " (a proxy warns of it, and goes on without it)";
 
 /// What is checked here, and what there is nothing to check of.
-const KNOWN: [&str; 21] = [
+const KNOWN: [&str; 22] = [
     "$schema",
     "additionalProperties",
     "anyOf",
@@ -40,43 +29,47 @@ const KNOWN: [&str; 21] = [
     "required",
     "title",
     "type",
+    "x-no-effect",
     "x-unknown-keys",
     "$id",
 ];
 
 /// Everything that is wrong, in the order of the text.
-pub(super) fn check(schema: &Json, node: &Node) -> Vec<Problem> {
-    let lenient = schema.get("x-unknown-keys").is_some_and(|word| word == "warn");
-    let unknown_keys = if lenient { Severity::Warning } else { Severity::Error };
-    let mut check = Check { unknown_keys, problems: Vec::new() };
+pub(super) fn check(schema: &Json, node: &Node) -> Vec<Finding> {
+    let unknown_keys_pass = schema.get("x-unknown-keys").is_some_and(|word| word == "warn");
+    let mut check = Check { unknown_keys_pass, findings: Vec::new() };
     check.value(schema, node, "");
-    check.problems.sort_by_key(|problem| (problem.place.line, problem.place.column));
-    check.problems
+    check.findings.sort_by_key(|finding| (finding.place.line, finding.place.column));
+    check.findings
 }
 
 struct Check {
-    unknown_keys: Severity,
-    problems: Vec<Problem>,
+    /// Whether proxies leave unknown keys out and go on.
+    unknown_keys_pass: bool,
+    findings: Vec<Finding>,
 }
 
 impl Check {
+    fn add(&mut self, severity: Severity, node: &Node, path: &str, message: impl Into<String>) {
+        let (place, path) = (node.place, path.to_owned());
+        self.findings.push(Finding { place, path, severity, message: message.into() });
+    }
+
     fn error(&mut self, node: &Node, path: &str, message: impl Into<String>) {
-        let (place, path, severity) = (node.place, path.to_owned(), Severity::Error);
-        self.problems.push(Problem { place, path, severity, message: message.into() });
+        self.add(Severity::Error, node, path, message);
     }
 
     fn value(&mut self, schema: &Json, node: &Node, path: &str) {
         if let Some(word) =
             schema.as_object().and_then(|members| members.keys().find(|key| !KNOWN.contains(&key.as_str())))
         {
-            self.problems.push(Problem {
-                place: node.place,
-                path: path.to_owned(),
-                severity: Severity::Warning,
-                message: format!(
-                    "the schema asks for `{word}`, which is not checked here; the module itself is asked next"
-                ),
-            });
+            let message = format!(
+                "the schema asks for `{word}`, which is not checked here; the module itself is asked next"
+            );
+            self.add(Severity::Warning, node, path, message);
+        }
+        if let Some(why) = schema.get("x-no-effect").and_then(Json::as_str) {
+            self.add(Severity::Note, node, path, format!("accepted, and without effect: {why}"));
         }
         if matches!(node.value, Value::Null)
             && schema.get("nullable").is_some_and(|nullable| *nullable == true)
@@ -113,9 +106,10 @@ impl Check {
                 (None, Some(Json::Bool(false))) => {
                     let known: Vec<&str> =
                         properties.into_iter().flatten().map(|(name, _)| name.as_str()).collect();
-                    let message = format!("unknown key; {}", hint(&key.name, &known));
-                    let (place, path, severity) = (key.place, below(&key.name), self.unknown_keys);
-                    self.problems.push(Problem { place, path, severity, message });
+                    let pass = if self.unknown_keys_pass { UNKNOWN_KEYS_PASS } else { "" };
+                    let message = format!("unknown key; {}{pass}", hint(&key.name, &known));
+                    let (place, severity) = (key.place, Severity::UnknownKey);
+                    self.findings.push(Finding { place, path: below(&key.name), severity, message });
                 }
                 (None, Some(each)) => self.value(each, value, &below(&key.name)),
                 (None, None) => {}
@@ -131,20 +125,15 @@ impl Check {
     /// One of several must fit. When none does, the one that was meant is told by its tag, or its only key.
     fn choice(&mut self, choices: &[Json], node: &Node, path: &str) {
         let verdicts = choices.iter().map(|choice| {
-            let mut check = Self { unknown_keys: self.unknown_keys, problems: Vec::new() };
+            let mut check = Self { unknown_keys_pass: self.unknown_keys_pass, findings: Vec::new() };
             check.value(choice, node, path);
-            check.problems
+            check.findings
         });
-        let verdicts: Vec<Vec<Problem>> = verdicts.collect();
-        if verdicts
-            .iter()
-            .any(|problems| problems.iter().all(|problem| problem.severity == Severity::Warning))
-        {
-            return;
-        }
-        let meant = choices.iter().position(|choice| is_meant(choice, node));
+        let verdicts: Vec<Vec<Finding>> = verdicts.collect();
+        let fits = verdicts.iter().position(|findings| !findings.iter().any(Finding::is_mistake));
+        let meant = fits.or_else(|| choices.iter().position(|choice| is_meant(choice, node)));
         match meant.and_then(|index| verdicts.into_iter().nth(index)) {
-            Some(problems) => self.problems.extend(problems),
+            Some(findings) => self.findings.extend(findings),
             None => self.error(node, path, format!("expected one of: {}", names(choices).join(", "))),
         }
     }

@@ -13,7 +13,7 @@ const MODULE: &str = r#"(module
         (if (i32.lt_u (local.get 1) (i32.const 200)) (then (return (i32.const 1))))
         (drop (call $log (i32.const 4) (i32.const 16) (i32.const 78)))
         (i32.const 0))
-    (@custom "pwkit.config" "{\"type\":\"object\",\"properties\":{\"name\":{\"type\":\"string\"},\"port\":{\"type\":\"integer\",\"minimum\":0,\"maximum\":65535},\"rules\":{\"type\":\"array\",\"items\":{\"type\":\"object\",\"properties\":{\"prefix\":{\"type\":\"string\"},\"mode\":{\"enum\":[\"on\",\"off\"]},\"action\":{\"oneOf\":[{\"type\":\"object\",\"properties\":{\"type\":{\"const\":\"deny\"},\"status\":{\"type\":\"integer\"}},\"required\":[\"type\",\"status\"]},{\"enum\":[\"pass\"]}]}},\"required\":[\"prefix\"],\"additionalProperties\":false}},\"note\":{\"type\":\"string\",\"nullable\":true}},\"required\":[\"name\"],\"additionalProperties\":false"
+    (@custom "pwkit.config" "{\"type\":\"object\",\"properties\":{\"name\":{\"type\":\"string\"},\"port\":{\"type\":\"integer\",\"minimum\":0,\"maximum\":65535},\"rules\":{\"type\":\"array\",\"items\":{\"type\":\"object\",\"properties\":{\"prefix\":{\"type\":\"string\"},\"mode\":{\"enum\":[\"on\",\"off\"]},\"action\":{\"oneOf\":[{\"type\":\"object\",\"properties\":{\"type\":{\"const\":\"deny\"},\"status\":{\"type\":\"integer\"}},\"required\":[\"type\",\"status\"]},{\"enum\":[\"pass\"]}]}},\"required\":[\"prefix\"],\"additionalProperties\":false}},\"note\":{\"type\":\"string\",\"nullable\":true},\"old\":{\"type\":[\"null\",\"boolean\"],\"x-no-effect\":\"it is new\"}},\"required\":[\"name\"],\"additionalProperties\":false"
     "}"))"#;
 
 #[track_caller]
@@ -27,6 +27,7 @@ fn check(name: &str, config: &str, code: i32, expected: &[&str]) {
 }
 
 const TAKEN: &str = "c.yaml: is taken by m.wasm";
+const REFUSED: &str = "pwkit: c.yaml: refused, for the mistake above";
 
 #[test]
 fn what_fits_is_taken() {
@@ -60,7 +61,7 @@ fn all_mistakes_are_told_with_their_places() {
             "c.yaml:7:11: error: rules[1].action: the key `status` is missing; add it",
             "c.yaml:8:3: error: rules[2]: the key `prefix` is missing; add it",
             "c.yaml:8:11: error: rules[2].action: expected one of: \"deny\", \"pass\"",
-            "pwkit: c.yaml: the module refuses it, for 8 mistakes",
+            "pwkit: c.yaml: refused, for 8 mistakes",
         ],
     );
 }
@@ -68,28 +69,120 @@ fn all_mistakes_are_told_with_their_places() {
 #[test]
 fn an_empty_configuration_lacks_what_is_required() {
     let expected = ["c.yaml:1:1: error: the key `name` is missing; add it"];
-    let end = "pwkit: c.yaml: the module refuses it, for the mistake above";
+    let end = REFUSED;
     check("empty", "", 4, &[expected[0], end]);
+}
+
+/// The module where proxies go on without unknown keys.
+fn lenient() -> String {
+    MODULE.replace(
+        "\\\"additionalProperties\\\":false\"\n",
+        "\\\"additionalProperties\\\":false,\\\"x-unknown-keys\\\":\\\"warn\\\"\"\n",
+    )
+}
+
+/// What is printed about a configuration that is refused.
+#[track_caller]
+fn refused(name: &str, module: &str, config: &str) -> Vec<String> {
+    let workshop = Workshop::new(name);
+    workshop.module("m.wasm", module);
+    workshop.file("c.yaml", config);
+    let end = workshop.run(&["check-config", "m.wasm", "c.yaml"]);
+    assert_eq!(end.code, Some(4), "{}", end.stdout);
+    end.stdout.lines().chain(end.stderr.lines()).map(str::to_owned).collect()
+}
+
+#[test]
+fn keys_that_a_proxy_only_warns_of_are_mistakes_too() {
+    let config = "name: x\nrules:\n- prefix: /\n  mod: on\n- prefix: /\n  mod: on\n  other: 1\n";
+    let pass = "(a proxy warns of it, and goes on without it)";
+    assert_eq!(
+        refused("lenient", &lenient(), config),
+        [
+            format!("c.yaml:4:3: error: rules[0].mod: unknown key; did you mean `mode`? {pass}"),
+            format!("c.yaml:6:3: error: rules[1].mod: unknown key; did you mean `mode`? {pass}"),
+            format!(
+                "c.yaml:7:3: error: rules[1].other: unknown key; known here: action, mode, prefix {pass}"
+            ),
+            "pwkit: c.yaml: refused, for 3 mistakes".to_owned(),
+        ]
+    );
+}
+
+#[test]
+fn without_a_schema_the_module_tells_of_unknown_keys() {
+    let warning = lenient()
+        .replace("pwkit.config", "other")
+        .replace("(i32.const 4) (i32.const 16)", "(i32.const 3) (i32.const 16)")
+        .replace("rejected: ", "key ignored: ")
+        .replace("expected less", "unknown key")
+        .replace("(i32.const 78)", "(i32.const 79)")
+        .replace("(i32.const 0))\n    (@custom", "(i32.const 1))\n    (@custom");
+    let expected = ["c.yaml:4:11: error: rules[1].prefix: unknown key", REFUSED];
+    assert_eq!(refused("lenient-no-schema", &warning, &long()), expected);
+}
+
+#[test]
+fn keys_without_effect_are_told_and_taken() {
+    let note = "c.yaml:2:6: note: old: accepted, and without effect: it is new";
+    check("no-effect", "name: x\nold: true\n", 0, &[note, TAKEN]);
+}
+
+#[test]
+fn what_the_module_warns_of_is_told_and_taken() {
+    let workshop = Workshop::new("warning");
+    let module = MODULE
+        .replace(
+            "configuration rejected: rules[1].prefix (line 1, column 99): expected less",
+            "configuration: rules[1].prefix: it is weak",
+        )
+        .replace("(i32.const 4) (i32.const 16) (i32.const 78)", "(i32.const 3) (i32.const 16) (i32.const 46)")
+        .replace("(i32.const 0))\n    (@custom", "(i32.const 1))\n    (@custom");
+    workshop.module("m.wasm", &module);
+    workshop.file("c.yaml", long());
+    let end = workshop.run(&["check-config", "m.wasm", "c.yaml"]);
+    let expected = format!("c.yaml:4:11: warning: rules[1].prefix: it is weak\n{TAKEN}\n");
+    assert_eq!((end.code, end.stdout, end.stderr.as_str()), (Some(0), expected, ""));
+}
+
+/// What the module has something to say of.
+fn long() -> String {
+    format!("name: {}\nrules:\n- prefix: a\n- prefix: b\n", "x".repeat(300))
 }
 
 #[test]
 fn what_no_schema_says_the_module_says() {
-    let config = format!("name: {}\nrules:\n- prefix: a\n- prefix: b\n", "x".repeat(300));
-    let said = "pwkit: c.yaml:4:11: error: rules[1].prefix: expected less (the module itself refuses it)";
-    check("by-module", &config, 4, &[said]);
+    let said = "c.yaml:4:11: error: rules[1].prefix: expected less";
+    check("by-module", &long(), 4, &[said, REFUSED]);
 }
 
 #[test]
 fn what_the_module_goes_on_without_is_refused_all_the_same() {
-    let workshop = Workshop::new("complaint");
-    let lenient = MODULE.replace("(i32.const 0))\n    (@custom", "(i32.const 1))\n    (@custom");
-    let complaining = lenient.replace("rejected: ", "error: ").replace("expected less", "expected nothing");
-    workshop.module("m.wasm", &complaining);
-    let config = format!("name: {}\nrules:\n- prefix: a\n- prefix: b\n", "x".repeat(300));
-    workshop.file("c.yaml", &config);
-    let end = workshop.run(&["check-config", "m.wasm", "c.yaml"]);
-    let said = "pwkit: c.yaml:4:11: error: rules[1].prefix: expected nothing (the module would go on without what is wrong)\n";
-    assert_eq!((end.code, end.stderr.as_str()), (Some(4), said));
+    let going_on = MODULE.replace("(i32.const 0))\n    (@custom", "(i32.const 1))\n    (@custom");
+    let complaining = going_on.replace("rejected: ", "error: ").replace("expected less", "expected nothing");
+    let said = "c.yaml:4:11: error: rules[1].prefix: expected nothing";
+    assert_eq!(refused("complaint", &complaining, &long()), [said, REFUSED]);
+}
+
+#[test]
+fn a_manifest_of_istio_is_checked_where_the_configuration_stands() {
+    let manifest = |rest: &str| format!("apiVersion: v1\nkind: WasmPlugin\nspec:\n  phase: AUTHN\n{rest}");
+    let unknown = "c.yaml:6:5: error: nam: unknown key; did you mean `name`?";
+    let missing = |line| format!("c.yaml:{line}: error: the key `name` is missing; add it");
+    let found = refused("istio-unknown", MODULE, &manifest("  pluginConfig:\n    nam: x\n"));
+    assert_eq!(
+        found,
+        [unknown.to_owned(), missing("6:5"), "pwkit: c.yaml: refused, for 2 mistakes".to_owned()]
+    );
+    // Istio gives the plugin nothing then.
+    assert_eq!(refused("istio-none", MODULE, &manifest("")), [missing("4:3"), REFUSED.to_owned()]);
+    let slip = "pwkit: c.yaml:5:3: error: spec.pluginconfig: unknown key; did you mean `pluginConfig`?";
+    assert_eq!(refused("istio-slip", MODULE, &manifest("  pluginconfig:\n    name: x\n")), [slip]);
+    let others = "kind: Namespace\n---\n";
+    let good = manifest("  pluginConfig: { name: x }\n");
+    check("istio-others", &format!("{others}{good}"), 0, &[TAKEN]);
+    let two = "pwkit: c.yaml: error: 3 documents, 2 of them a WasmPlugin; give each a file of its own";
+    assert_eq!(refused("istio-two", MODULE, &format!("{others}{good}---\n{good}")), [two]);
 }
 
 #[test]

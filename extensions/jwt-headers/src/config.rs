@@ -186,9 +186,12 @@ pub struct HttpUri {
 #[derive(Debug, Default, Deserialize, Schema)]
 #[serde(deny_unknown_fields)]
 pub struct AsyncFetch {
-    /// As Envoy's, and without effect: a plugin cannot hold a listener back.
+    /// Whether a listener takes requests before the keys are there.
     #[serde(default, deserialize_with = "flag")]
-    #[schema(json = r#""enum":[true,false,"true","false"]"#)]
+    #[schema(
+        json = r#""enum":[true,false,"true","false"]"#,
+        no_effect = "a plugin cannot hold a listener back"
+    )]
     pub fast_listener: bool,
     /// The time after a failure; a second by default.
     #[serde(default, deserialize_with = "present")]

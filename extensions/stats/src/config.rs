@@ -48,25 +48,25 @@ pub struct Config {
     #[serde(default = "max_cached_vectors", deserialize_with = "whole_number")]
     #[schema(json = r#""type":["number","string"],"minimum":1,"maximum":100000"#)]
     pub max_cached_vectors: u32,
-    /// Accepted, without effect, as in the original.
+    /// Accepted, as by the original.
     #[serde(default)]
-    #[schema(json = r#""description":"Without effect.""#)]
+    #[schema(no_effect = "the log level of the proxy says what is logged")]
     pub debug: Option<Ignored>,
-    /// Accepted, without effect, as in the original.
+    /// Accepted, as by the original.
     #[serde(default)]
-    #[schema(json = r#""description":"Without effect.""#)]
+    #[schema(no_effect = "peers are not cached here; max_cached_vectors bounds what is")]
     pub max_peer_cache_size: Option<Ignored>,
-    /// Accepted, without effect: names begin with `istio_`.
+    /// Accepted, as by the original.
     #[serde(default)]
-    #[schema(json = r#""description":"Without effect.""#)]
+    #[schema(no_effect = "names begin with `istio_`")]
     pub stat_prefix: Option<Ignored>,
-    /// Of the native filter. A plugin cannot take a series away.
+    /// Of the native filter.
     #[serde(default)]
-    #[schema(json = r#""description":"Without effect.""#)]
+    #[schema(no_effect = "a plugin cannot take a series away; max_series bounds how many there are")]
     pub rotation_interval: Option<Ignored>,
-    /// Of the native filter. A plugin cannot take a series away.
+    /// Of the native filter.
     #[serde(default)]
-    #[schema(json = r#""description":"Without effect.""#)]
+    #[schema(no_effect = "a plugin cannot take a series away; max_series bounds how many there are")]
     pub graceful_deletion_interval: Option<Ignored>,
 }
 

@@ -89,9 +89,13 @@ fn object<'a>(
             let (open, members) =
                 (text(&format!("{}:{{", quoted(name))), of_type(field, about.reads_itself)?);
             let comma = (!properties.is_empty()).then(|| text(","));
+            let effect =
+                about.no_effect.as_deref().map(|why| text(&format!(",\"x-no-effect\":{}", quoted(why))));
             properties.push(all(&comma
                 .into_iter()
-                .chain([open, described(&about.about), members, text("}")])
+                .chain([open, described(&about.about), members])
+                .chain(effect)
+                .chain([text("}")])
                 .collect::<Vec<_>>()));
         }
     }

@@ -21,6 +21,8 @@ pub(crate) struct Serde {
     pub(crate) json: Option<String>,
     /// `#[schema(unknown_keys = "warn")]`.
     pub(crate) unknown_keys: Option<String>,
+    /// `#[schema(no_effect = "..")]`: why the value is read and does nothing.
+    pub(crate) no_effect: Option<String>,
     /// The doc comment.
     pub(crate) about: String,
 }
@@ -88,8 +90,12 @@ impl Serde {
                 return Err(syn::Error::new_spanned(word, "expected \"warn\""));
             }
             self.unknown_keys = Some(word.value());
+        } else if meta.path.is_ident("no_effect") {
+            self.no_effect = Some(meta.value()?.parse::<LitStr>()?.value());
         } else {
-            return Err(meta.error("expected `json = \"..\"` or `unknown_keys = \"warn\"`"));
+            return Err(
+                meta.error("expected `json = \"..\"`, `no_effect = \"..\"` or `unknown_keys = \"warn\"`")
+            );
         }
         Ok(())
     }

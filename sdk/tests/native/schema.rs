@@ -27,6 +27,10 @@ struct Everything {
     mode: Mode,
     action: Action,
     way: Way,
+    /// Of old.
+    #[serde(default)]
+    #[schema(no_effect = "the \"new\" one counts")]
+    old: serde::de::IgnoredAny,
 }
 
 #[derive(serde::Deserialize, proxy_wasm_kit::Schema)]
@@ -121,6 +125,11 @@ fn a_schema_follows_the_type_and_serdes_attributes() {
                     "additionalProperties": false,
                 },
             ]},
+            "old": {
+                "description": "Of old.",
+                "type": ["null", "boolean", "number", "string", "array", "object"],
+                "x-no-effect": "the \"new\" one counts",
+            },
         },
         "required": ["firstName", "byName", "mode", "action", "way"],
         "additionalProperties": false,
