@@ -179,4 +179,6 @@ fn texts(map: &Struct) -> Result<BTreeMap<String, String>, Malformed> {
 }
 
 #[cfg(test)]
+mod published;
+#[cfg(test)]
 mod tests;

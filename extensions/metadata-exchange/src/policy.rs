@@ -116,4 +116,6 @@ fn is_id(id: &[u8]) -> bool {
 }
 
 #[cfg(test)]
+mod published;
+#[cfg(test)]
 mod tests;
