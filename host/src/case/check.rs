@@ -146,6 +146,11 @@ pub(super) fn case(case: &Case, host: Host, seen: &Seen) -> Vec<Mismatch> {
     found
 }
 
+/// Whether what must be seen once all is done has been seen.
+pub(super) fn holds_at_the_end(case: &Case, host: Host, seen: &Seen) -> bool {
+    case.expect.on(host).is_none_or(|after| after_all(after, seen).is_empty())
+}
+
 fn wrong_start(case: &Case, after: Option<&Placed<AfterAll>>, rejected: bool) -> Mismatch {
     let words = |rejected| if rejected { "rejected" } else { "accepted" };
     Mismatch {
