@@ -137,6 +137,11 @@ impl<G: Guest + 'static> Host<G> {
         self.ask(move |worker| worker.pass(time));
     }
 
+    /// Sets the wall clock, forth or back, to nanoseconds since 1970: timers and answers take as long as before.
+    pub fn set_clock(&self, now: u64) {
+        self.ask(move |worker| worker.vm().borrow_mut().set_clock(now));
+    }
+
     /// What the plugin has sent to other clusters while no request was there to show it, by cluster and in order.
     pub fn take_reached(&self) -> Vec<(String, Message)> {
         self.ask(|worker| worker.vm().borrow_mut().take_reached())

@@ -14,7 +14,16 @@ impl Vm {
                 u64::try_from(since.as_nanos()).unwrap_or(u64::MAX)
             }
         };
-        start.saturating_add(u64::try_from(self.agenda.passed().as_nanos()).unwrap_or(u64::MAX))
+        start.saturating_add(self.passed_nanoseconds())
+    }
+
+    /// From now on it is this time, in nanoseconds since 1970. What is due stays due when it was.
+    pub fn set_clock(&mut self, now: u64) {
+        self.setup.clock = Clock::Fixed(now.saturating_sub(self.passed_nanoseconds()));
+    }
+
+    fn passed_nanoseconds(&self) -> u64 {
+        u64::try_from(self.agenda.passed().as_nanos()).unwrap_or(u64::MAX)
     }
 }
 
