@@ -11,7 +11,7 @@ use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::time::{Duration, SystemTime};
 
-/// How often shared data are looked at while a request waits, and else.
+/// How often shared data are looked at while something is going to change, and else at the least.
 const LOOKS: [Duration; 2] = [Duration::from_millis(20), Duration::from_secs(1)];
 
 /// Milliseconds since 1970 of the last fetch that was good, and the last that was tried; 0 for never.
@@ -19,6 +19,13 @@ const LOOKS: [Duration; 2] = [Duration::from_millis(20), Duration::from_secs(1)]
 struct Times {
     fetched: u64,
     tried: u64,
+}
+
+impl Times {
+    /// Whether the last attempt was none that succeeded.
+    fn failed(self) -> bool {
+        self.tried > self.fetched
+    }
 }
 
 /// All times in milliseconds.
@@ -100,13 +107,15 @@ impl Source {
             if wanted.get().is_some() {
                 sleep(often).await?;
             } else {
-                select(sleep(seldom), wanted.value()).await;
+                let due = self.limits.due(self.times.get(), false).saturating_sub(milliseconds()?);
+                select(sleep(Duration::from_millis(due).clamp(often, seldom)), wanted.value()).await;
             }
         }
     }
 
     async fn look(&self) -> Result<()> {
         self.take_shared()?;
+        self.mind_the_clock()?;
         self.forget_what_is_old()?;
         let is_wanted = self.wanted.borrow().get().is_some();
         let is_due = || Ok::<_, HostError>(self.limits.is_due(self.times.get(), is_wanted, milliseconds()?));
@@ -119,6 +128,23 @@ impl Source {
             self.take_shared()?;
         }
         Ok(())
+    }
+
+    /// Keys that are dated in the future were fetched before the clock was set back, nobody knows how long: they count as old
+    /// from now on, and not as new until their date has come.
+    fn mind_the_clock(&self) -> Result<()> {
+        let Times { fetched, tried } = self.times.get();
+        let now = milliseconds()?;
+        if fetched.max(tried) <= now {
+            return Ok(());
+        }
+        log::warn!("{}: the clock was set back; what was fetched before counts as old", self.about);
+        self.shared_times.update_if(|times| {
+            let (fetched, tried) = times?;
+            let redated = self.limits.redated(Times { fetched, tried }, now);
+            Some((redated.fetched, redated.tried)).filter(|new| *new != (fetched, tried))
+        })?;
+        self.take_shared()
     }
 
     fn forget_what_is_old(&self) -> Result<()> {
@@ -199,8 +225,7 @@ impl Source {
 
     /// Whether a fetch may bring keys soon: the last one did not fail.
     pub(super) fn is_hopeful(&self) -> bool {
-        let Times { fetched, tried } = self.times.get();
-        tried <= fetched
+        !self.times.get().failed()
     }
 
     /// Whether a fetch would be begun now, or has been asked for.
@@ -247,23 +272,28 @@ impl Limits {
         self.timeout.saturating_add(pause).saturating_mul(attempts).saturating_add(1000)
     }
 
-    /// Whether it is time to fetch: a fifth before keys are old, some time after a failure, or because of a request.
     fn is_due(self, times: Times, is_wanted: bool, now: u64) -> bool {
-        // A clock that was set back must not stop it.
-        if times.tried > now || times.fetched > now {
-            return true;
-        }
-        if times.tried > times.fetched {
-            return now >= times.tried.saturating_add(self.after_failure);
-        }
-        let ahead = self.fresh.checked_div(5).unwrap_or(0);
-        times.fetched == 0
-            || now >= times.fetched.saturating_add(self.fresh.saturating_sub(ahead))
-            || is_wanted && self.may_refetch(times, now)
+        now >= self.due(times, is_wanted)
     }
 
-    fn may_refetch(self, times: Times, now: u64) -> bool {
-        now >= times.tried.saturating_add(self.refetch)
+    /// When it is time to fetch: a fifth before keys are old, some time after a failure, or because of a request.
+    fn due(self, times: Times, is_wanted: bool) -> u64 {
+        if times.failed() {
+            return times.tried.saturating_add(self.after_failure);
+        }
+        if times.fetched == 0 {
+            return 0;
+        }
+        let ahead = self.fresh.checked_div(5).unwrap_or(0);
+        let usual = times.fetched.saturating_add(self.fresh.saturating_sub(ahead));
+        if is_wanted { usual.min(times.tried.saturating_add(self.refetch)) } else { usual }
+    }
+
+    /// The same without dates in the future: keys were fetched so long ago that they are no longer new.
+    fn redated(self, times: Times, now: u64) -> Times {
+        let fetched = if times.fetched > now { now.saturating_sub(self.fresh).max(1) } else { times.fetched };
+        let tried = if times.failed() { times.tried.min(now) } else { fetched };
+        Times { fetched, tried }
     }
 
     fn is_too_old(self, times: Times, now: u64) -> bool {
