@@ -4,10 +4,12 @@
 mod action;
 mod istio;
 mod scalar;
+mod unsupported;
 
 pub use action::{Action, Condition, HeaderAction, Metadata, QueryAction, Trust};
 pub use istio::{JwtHeader, JwtRule, OutputClaim};
 pub use scalar::Span;
+pub use unsupported::Unsupported;
 
 use proxy_wasm_kit::lenient::{flag, whole_number};
 use proxy_wasm_kit::{Config, Schema};
@@ -28,6 +30,9 @@ pub struct Config {
     /// What is required of which requests: the first that matches.
     #[serde(default)]
     pub rules: Vec<Rule>,
+    /// What is required of requests that no rule matches, by filter state.
+    #[serde(default, deserialize_with = "present")]
+    pub filter_state_rules: Option<FilterStateRule>,
     /// What is required of requests that no rule matches. Without it, nothing is.
     #[serde(default, deserialize_with = "present")]
     pub requires: Option<Requirement>,
@@ -55,6 +60,9 @@ pub struct Config {
     #[serde(default, deserialize_with = "present_number")]
     #[schema(json = r#""enum":[401,503,"401","503"]"#)]
     pub fetch_failure_status: Option<u32>,
+    /// What stands in the names of metrics before what they count; `a` makes `jwt_headers_a_allowed`.
+    #[serde(default)]
+    pub stat_prefix: String,
     /// Whether to count requests. Off by default, because each count is a host call.
     #[serde(default, deserialize_with = "flag")]
     #[schema(json = r#""enum":[true,false,"true","false"]"#)]
@@ -125,21 +133,69 @@ pub struct Provider {
     /// How many verified tokens are remembered.
     #[serde(default)]
     pub jwt_cache_config: CacheConfig,
+    /// Claims that are texts of words.
+    #[serde(default)]
+    pub normalize_payload_in_metadata: NormalizePayload,
+    /// Without effect: the proxy always chooses the route anew when something has changed.
+    #[serde(default, deserialize_with = "present_flag")]
+    #[schema(json = r#""enum":[true,false,"true","false"]"#)]
+    pub clear_route_cache: Option<bool>,
+    /// Refused: a module cannot write dynamic metadata.
+    #[serde(default, deserialize_with = "present")]
+    pub payload_in_metadata: Option<Unsupported>,
+    /// Refused: a module cannot write dynamic metadata.
+    #[serde(default, deserialize_with = "present")]
+    pub header_in_metadata: Option<Unsupported>,
+    /// Refused: a module cannot write dynamic metadata.
+    #[serde(default, deserialize_with = "present")]
+    pub failed_status_in_metadata: Option<Unsupported>,
+}
+
+/// Claims as conditions and templates see them.
+#[derive(Debug, Default, Deserialize, Schema)]
+#[serde(deny_unknown_fields)]
+pub struct NormalizePayload {
+    /// Texts of words with spaces between, as `scope`, that count as lists.
+    #[serde(default)]
+    pub space_delimited_claims: Vec<String>,
 }
 
 /// One of several ways to give keys.
-#[derive(Debug, Deserialize, Schema)]
+#[derive(Debug, Default, Deserialize, Schema)]
 #[serde(deny_unknown_fields)]
 pub struct LocalJwks {
     /// A JWKS, as a text.
     #[serde(default, deserialize_with = "present")]
     pub inline_string: Option<String>,
+    /// A JWKS, as base64.
+    #[serde(default, deserialize_with = "present")]
+    pub inline_bytes: Option<String>,
+    /// A JWKS in an environment variable of the VM.
+    #[serde(default, deserialize_with = "present")]
+    pub environment_variable: Option<Variable>,
     /// The keys of a JWKS, as JSON.
     #[serde(default, deserialize_with = "present")]
     pub keys: Option<serde_json::Value>,
     /// Public keys in PEM, `BEGIN PUBLIC KEY`.
     #[serde(default, deserialize_with = "present")]
     pub pem: Option<String>,
+    /// Refused: a module has no files.
+    #[serde(default, deserialize_with = "present")]
+    pub filename: Option<Unsupported>,
+    /// Refused: a module has no files.
+    #[serde(default, deserialize_with = "present")]
+    pub watched_directory: Option<Unsupported>,
+}
+
+/// An environment variable.
+#[derive(Debug, Deserialize, Schema)]
+#[serde(transparent)]
+pub struct Variable {
+    /// Its name.
+    pub name: String,
+    /// What it holds, when somebody has looked.
+    #[serde(skip)]
+    pub value: Option<String>,
 }
 
 /// A server that has the keys.
@@ -210,6 +266,18 @@ pub struct RetryPolicy {
     /// With these times in between.
     #[serde(default)]
     pub retry_back_off: BackOff,
+    /// Refused: whatever is no answer with keys is tried again.
+    #[serde(default, deserialize_with = "present")]
+    pub retry_on: Option<Unsupported>,
+    /// Refused: the cluster chooses its hosts.
+    #[serde(default, deserialize_with = "present")]
+    pub retry_priority: Option<Unsupported>,
+    /// Refused: the cluster chooses its hosts.
+    #[serde(default, deserialize_with = "present")]
+    pub retry_host_predicate: Option<Unsupported>,
+    /// Refused: the cluster chooses its hosts.
+    #[serde(default, deserialize_with = "present")]
+    pub host_selection_retry_max_attempts: Option<Unsupported>,
 }
 
 /// Times that double.
@@ -248,7 +316,29 @@ pub struct ClaimToHeader {
     pub claim_name: Option<String>,
     /// The claim by the names on the way to it, where one holds a dot.
     #[serde(default, deserialize_with = "present")]
-    pub claim_path: Option<Vec<String>>,
+    pub claim_path: Option<Vec<Segment>>,
+}
+
+/// A name on the way to a claim.
+#[derive(Debug, Deserialize, Schema)]
+#[serde(untagged)]
+pub enum Segment {
+    /// As a text.
+    Text(String),
+    /// As Envoy writes it.
+    Key {
+        /// The name.
+        key: String,
+    },
+}
+
+impl Segment {
+    /// The name.
+    pub fn name(&self) -> &str {
+        match self {
+            Self::Text(name) | Self::Key { key: name } => name,
+        }
+    }
 }
 
 /// How many verified tokens each worker remembers.
@@ -303,6 +393,33 @@ pub struct Match {
     /// Headers, all of which have to be as said.
     #[serde(default)]
     pub headers: Vec<HeaderMatch>,
+    /// Refused: a query can be read in many ways.
+    #[serde(default, deserialize_with = "present")]
+    pub query_parameters: Option<Unsupported>,
+    /// Refused: CONNECT has no path, and meets what is required of `/`.
+    #[serde(default, deserialize_with = "present")]
+    pub connect_matcher: Option<Unsupported>,
+    /// Refused: not known to a module.
+    #[serde(default, deserialize_with = "present")]
+    pub path_match_policy: Option<Unsupported>,
+    /// Refused: not known to a module.
+    #[serde(default, deserialize_with = "present")]
+    pub runtime_fraction: Option<Unsupported>,
+    /// Refused: `headers` can say so.
+    #[serde(default, deserialize_with = "present")]
+    pub grpc: Option<Unsupported>,
+    /// Refused: not known here.
+    #[serde(default, deserialize_with = "present")]
+    pub tls_context: Option<Unsupported>,
+    /// Refused: not known here.
+    #[serde(default, deserialize_with = "present")]
+    pub dynamic_metadata: Option<Unsupported>,
+    /// Refused: `filter_state_rules` can say so.
+    #[serde(default, deserialize_with = "present")]
+    pub filter_state: Option<Unsupported>,
+    /// Refused: `headers` can say so.
+    #[serde(default, deserialize_with = "present")]
+    pub cookies: Option<Unsupported>,
 }
 
 /// What a header has to be.
@@ -318,14 +435,47 @@ pub struct HeaderMatch {
     #[serde(default, deserialize_with = "present_flag")]
     #[schema(json = r#""enum":[true,false,"true","false"]"#)]
     pub present_match: Option<bool>,
+    /// Older words for `string_match: {exact}`.
+    #[serde(default, deserialize_with = "present")]
+    pub exact_match: Option<String>,
+    /// Older words for `string_match: {prefix}`.
+    #[serde(default, deserialize_with = "present")]
+    pub prefix_match: Option<String>,
+    /// Older words for `string_match: {suffix}`.
+    #[serde(default, deserialize_with = "present")]
+    pub suffix_match: Option<String>,
+    /// Older words for `string_match: {contains}`.
+    #[serde(default, deserialize_with = "present")]
+    pub contains_match: Option<String>,
+    /// Older words for `string_match: {safe_regex}`.
+    #[serde(default, deserialize_with = "present")]
+    pub safe_regex_match: Option<Regex>,
+    /// Refused: a pattern can say so.
+    #[serde(default, deserialize_with = "present")]
+    pub range_match: Option<Unsupported>,
     /// Turns the answer around.
     #[serde(default, deserialize_with = "flag")]
     #[schema(json = r#""enum":[true,false,"true","false"]"#)]
     pub invert_match: bool,
+    /// A header that is not there is one that is empty.
+    #[serde(default, deserialize_with = "flag")]
+    #[schema(json = r#""enum":[true,false,"true","false"]"#)]
+    pub treat_missing_header_as_empty: bool,
+}
+
+/// Requirements by the value of filter state.
+#[derive(Debug, Deserialize, Schema)]
+#[serde(deny_unknown_fields)]
+pub struct FilterStateRule {
+    /// Its name, for example `wasm.NAME` of what a plugin has set.
+    pub name: String,
+    /// What is required, by value.
+    #[schema(json = r#""type":"object","additionalProperties":{"type":"object"}"#)]
+    pub requires: BTreeMap<String, Requirement>,
 }
 
 /// A regular expression.
-#[derive(Debug, Deserialize, Schema)]
+#[derive(Clone, Debug, Deserialize, Schema)]
 #[serde(deny_unknown_fields)]
 pub struct Regex {
     /// In the syntax of the Rust crate regex-lite.
@@ -333,7 +483,7 @@ pub struct Regex {
 }
 
 /// One way to compare a text.
-#[derive(Debug, Default, Deserialize, Schema)]
+#[derive(Clone, Debug, Default, Deserialize, Schema)]
 #[serde(deny_unknown_fields)]
 pub struct StringMatch {
     /// This text.
@@ -381,7 +531,16 @@ pub struct Requirement {
     pub allow_missing_or_failed: Option<Nothing>,
     /// Nothing; and tokens are used that nobody has verified.
     #[serde(default, deserialize_with = "present")]
-    pub extract_only_without_validation: Option<Nothing>,
+    pub extract_only_without_validation: Option<ExtractOnly>,
+}
+
+/// How the upstream is told that nobody has verified a token.
+#[derive(Debug, Deserialize, Schema)]
+#[serde(deny_unknown_fields)]
+pub struct ExtractOnly {
+    /// The request header that is `false` then, `x-jwt-signature-verified` by default; `-` for none.
+    #[serde(default, deserialize_with = "present")]
+    pub verification_status_header: Option<String>,
 }
 
 /// A provider, for other audiences.

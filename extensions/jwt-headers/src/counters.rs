@@ -13,12 +13,12 @@ pub(crate) struct Counters {
 }
 
 impl Counters {
-    pub(crate) fn define(root: &Root, policy: &Rc<Policy>) -> Result<Self, HostError> {
-        tell_lookups(root, policy.clone())?;
+    pub(crate) fn define(root: &Root, prefix: &str, policy: &Rc<Policy>) -> Result<Self, HostError> {
+        tell_lookups(root, prefix, policy.clone())?;
         Ok(Self {
-            allowed: root.counter("jwt_headers_allowed")?,
-            denied: root.counter("jwt_headers_denied")?,
-            preflight: root.counter("jwt_headers_cors_preflight_bypassed")?,
+            allowed: counter(root, prefix, "allowed")?,
+            denied: counter(root, prefix, "denied")?,
+            preflight: counter(root, prefix, "cors_preflight_bypassed")?,
         })
     }
 
@@ -33,6 +33,12 @@ impl Counters {
     }
 }
 
+/// A counter of this extension: several of its plugins in one proxy are told apart by `stat_prefix`.
+pub(crate) fn counter(root: &Root, prefix: &str, what: &str) -> Result<Counter, HostError> {
+    let separator = if prefix.is_empty() { "" } else { "_" };
+    root.counter(&format!("jwt_headers_{prefix}{separator}{what}"))
+}
+
 /// What became of a request.
 #[derive(Clone, Copy)]
 pub(crate) enum Outcome {
@@ -42,9 +48,9 @@ pub(crate) enum Outcome {
 }
 
 /// Once a second, so that no request pays for it.
-fn tell_lookups(root: &Root, policy: Rc<Policy>) -> Result<(), HostError> {
-    let (hits, misses) =
-        (root.counter("jwt_headers_jwt_cache_hit")?, root.counter("jwt_headers_jwt_cache_miss")?);
+fn tell_lookups(root: &Root, prefix: &str, policy: Rc<Policy>) -> Result<(), HostError> {
+    let hits = counter(root, prefix, "jwt_cache_hit")?;
+    let misses = counter(root, prefix, "jwt_cache_miss")?;
     root.every(Duration::from_secs(1), async move || {
         let (hit, missed) = policy.take_lookups();
         for (counter, count) in [(hits, hit), (misses, missed)] {

@@ -5,7 +5,7 @@ use crate::jwks::Jwks;
 use crate::policy::{Decision, Failure, Passage, Request, Scheme, Surroundings, Want};
 use crate::signatures::Signatures;
 use crate::{JwtHeaders, forward, reply, trusted};
-use proxy_wasm_kit::{Flow, HeadersMut, HostError, RequestHeaders, Result, now, set_filter_state};
+use proxy_wasm_kit::{Flow, HeadersMut, HostError, RequestHeaders, Result, now, property, set_filter_state};
 use std::cell::Cell;
 use std::rc::Rc;
 use std::time::{Duration, SystemTime};
@@ -65,6 +65,11 @@ impl<'p> Present<'p> {
 impl Surroundings for Present<'_> {
     fn now(&self) -> u64 {
         self.milliseconds.checked_div(1000).unwrap_or(0)
+    }
+
+    fn filter_state(&self, name: &str) -> Result<Option<Vec<u8>>, Failure> {
+        let value = property(&["filter_state", name]).map_err(|_| Failure::State)?;
+        Ok(value.map(|value| value.to_vec()))
     }
 
     fn may_wait(&self, provider: usize, wanted: Want) -> bool {

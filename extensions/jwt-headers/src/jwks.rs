@@ -4,6 +4,7 @@
 mod source;
 
 use crate::config::Config;
+use crate::counters::counter;
 use crate::policy::Policy;
 use proxy_wasm_kit::{Counter, HostError, Root};
 use source::Source;
@@ -26,8 +27,8 @@ impl Jwks {
         for (number, provider) in config.providers.values().enumerate() {
             let Some(remote) = &provider.remote_jwks else { continue };
             let counters = Counters {
-                success: root.counter("jwt_headers_jwks_fetch_success")?,
-                failed: root.counter("jwt_headers_jwks_fetch_failed")?,
+                success: counter(root, &config.stat_prefix, "jwks_fetch_success")?,
+                failed: counter(root, &config.stat_prefix, "jwks_fetch_failed")?,
             };
             let Some(source) = Source::new(number, remote, provider.allow_weak_keys, counters, policy, root)
             else {

@@ -3,6 +3,7 @@
 
 pub mod config;
 mod counters;
+mod environment;
 mod forward;
 mod judge;
 mod jwks;
@@ -36,14 +37,16 @@ impl Extension for JwtHeaders {
     type Config = config::Config;
     type Filter = Request;
 
-    fn configure(config: config::Config, root: &Root) -> Result<Self, ConfigError> {
+    fn configure(mut config: config::Config, root: &Root) -> Result<Self, ConfigError> {
         let mut random = [0; 16];
         getrandom::fill(&mut random)
             .map_err(|error| ConfigError::new(format!("no random bytes: {error}")))?;
+        environment::look_up(&mut config);
         let (policy, config) = policy::compile(config, random).map_err(refused)?;
         let policy = Rc::new(policy);
         policy.warnings().iter().for_each(|warning| log::warn!("configuration: {warning}"));
-        let counters = config.metrics.then(|| Counters::define(root, &policy)).transpose()?;
+        let counters =
+            config.metrics.then(|| Counters::define(root, &config.stat_prefix, &policy)).transpose()?;
         let signatures = Signatures::choose()?;
         let jwks = Jwks::start(&config, &policy, root)?;
         let trusted = trusted::source(&config);

@@ -20,6 +20,7 @@ mod requirement;
 mod rules;
 mod template;
 mod token;
+mod unsupported;
 mod uri;
 
 pub use action::FilterState;
@@ -46,6 +47,7 @@ use std::rc::Rc;
 pub struct Policy {
     providers: Vec<Provider>,
     rules: Vec<(Matcher, Option<Requirement>)>,
+    by_state: Option<StateRules>,
     otherwise: Option<Requirement>,
     bypass_cors_preflight: bool,
     actions: Vec<Action>,
@@ -54,6 +56,25 @@ pub struct Policy {
     /// Parameters of the query, likewise.
     managed_parameters: Vec<String>,
     warnings: Vec<String>,
+}
+
+/// What is required by the value of filter state.
+#[derive(Debug)]
+struct StateRules {
+    name: String,
+    requires: Vec<(String, Requirement)>,
+}
+
+impl StateRules {
+    fn requirements(&self) -> impl Iterator<Item = &Requirement> {
+        self.requires.iter().map(|(_, requirement)| requirement)
+    }
+
+    fn met(&self, by: &dyn Surroundings) -> Result<Option<&Requirement>, Failure> {
+        let value = by.filter_state(&self.name)?;
+        let mut met = self.requires.iter().filter(|(wanted, _)| Some(wanted.as_bytes()) == value.as_deref());
+        Ok(met.next().map(|(_, requirement)| requirement))
+    }
 }
 
 /// A request: its headers, with `:method`, `:path` and `:authority` among them.
@@ -93,6 +114,15 @@ pub trait Surroundings {
 
     /// Whether the signature is that of the text, by this key: `SubjectPublicKeyInfo`, or the 32 bytes of Ed25519.
     fn verify(&self, scheme: Scheme, key: &[u8], text: &[u8], signature: &[u8]) -> bool;
+
+    /// Filter state of the request, by its full name.
+    ///
+    /// # Errors
+    ///
+    /// It is there, and cannot be read.
+    fn filter_state(&self, _name: &str) -> Result<Option<Vec<u8>>, Failure> {
+        Ok(None)
+    }
 }
 
 /// What a decision may have to wait for.
@@ -128,6 +158,8 @@ struct Accepted<'a> {
     signed: Rc<Signed>,
     found: Found<'a>,
     is_verified: bool,
+    /// The header that says that nobody has.
+    sign: Option<Rc<str>>,
 }
 
 /// Why a requirement is not met, or not yet.
@@ -153,7 +185,7 @@ impl Policy {
     pub fn pass_by<'a>(&self, claims: Map<String, Value>) -> Passage<'a> {
         let signed = Rc::new(Signed { claims: Claims::trusted(claims), payload: String::new() });
         let found = Found { token: Cow::Borrowed(b""), place: Place::Elsewhere };
-        Passage(vec![Accepted { provider: usize::MAX, signed, found, is_verified: true }])
+        Passage(vec![Accepted { provider: usize::MAX, signed, found, is_verified: true, sign: None }])
     }
 
     /// Decides on a request.
@@ -169,9 +201,9 @@ impl Policy {
         };
         let is_ambiguous = met.len() > 1;
         for rule in met {
-            let requirement = match rule {
-                Some(rule) => self.rules.get(rule).and_then(|(_, requirement)| requirement.as_ref()),
-                None => self.otherwise.as_ref(),
+            let requirement = match self.requirement(rule, by) {
+                Ok(requirement) => requirement,
+                Err(failure) => return Decision::Deny(failure),
             };
             match requirement.map(|requirement| requirement.judge(court)) {
                 None => {}
@@ -183,6 +215,22 @@ impl Policy {
         // What one rule lets pass without a look is nothing to another.
         accepted.retain(|token: &Accepted<'_>| token.is_verified || !is_ambiguous);
         Decision::Pass(Passage(accepted))
+    }
+
+    /// What a rule requires, or what is required where none matches.
+    fn requirement(
+        &self,
+        rule: Option<usize>,
+        by: &dyn Surroundings,
+    ) -> Result<Option<&Requirement>, Failure> {
+        if let Some(rule) = rule {
+            return Ok(self.rules.get(rule).and_then(|(_, requirement)| requirement.as_ref()));
+        }
+        let by_state = match &self.by_state {
+            Some(rules) => rules.met(by)?,
+            None => None,
+        };
+        Ok(by_state.or(self.otherwise.as_ref()))
     }
 
     /// How many tokens were remembered, and how many were not, since the last time.
@@ -215,6 +263,9 @@ impl Policy {
         self.managed.iter().for_each(|name| fields.remove_all_like(name));
         self.take_tokens_out(&mut fields, passage);
         for accepted in &passage.0 {
+            if let Some(name) = &accepted.sign {
+                fields.set(name, b"false".to_vec());
+            }
             if let Some(provider) = self.providers.get(accepted.provider) {
                 add_headers(&mut fields, provider, &accepted.signed);
             }

@@ -25,6 +25,7 @@ impl Denial {
         let status = match failure {
             Failure::Audience | Failure::Unusable => 403,
             Failure::Path => 400,
+            Failure::State => 500,
             Failure::Fetch => self.no_keys,
             _ => 401,
         };
@@ -33,7 +34,7 @@ impl Denial {
             return reply;
         }
         let reply = reply.body(failure.text());
-        if matches!(status, 400 | 503) {
+        if matches!(status, 400 | 500 | 503) {
             reply
         } else {
             reply.header("www-authenticate", challenge(failure, request))

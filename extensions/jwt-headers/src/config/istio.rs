@@ -9,7 +9,8 @@ use serde::Deserialize;
 #[derive(Debug, Deserialize, Schema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub struct JwtRule {
-    /// What `iss` has to be.
+    /// What `iss` has to be; empty for any, with `jwksUri` alone.
+    #[serde(default)]
     pub issuer: String,
     /// One of these has to be in `aud`; none for any.
     #[serde(default)]
@@ -42,6 +43,9 @@ pub struct JwtRule {
     /// Request headers for claims.
     #[serde(default)]
     pub output_claim_to_headers: Vec<OutputClaim>,
+    /// Claims that are texts of words, besides `scope` and `permission`.
+    #[serde(default)]
+    pub space_delimited_claims: Vec<String>,
     /// How long an answer with keys may take; 5 seconds by default.
     #[serde(default, deserialize_with = "present")]
     #[schema(json = r#""type":["string","number","object"]"#)]

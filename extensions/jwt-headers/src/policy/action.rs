@@ -253,7 +253,7 @@ impl Test {
     }
 
     fn is_met(&self, claims: &Claims) -> bool {
-        let claim = claims.at(&self.claim);
+        let claim = claims.listed(&self.claim);
         let met = match (&self.kind, claim) {
             (Kind::Present(wanted), _) => *wanted == claim.is_some(),
             (_, None) => false,

@@ -10,6 +10,8 @@ use serde_json::{Map, Number, Value};
 #[derive(Clone, Debug, Default)]
 pub(super) struct Claims {
     all: Map<String, Value>,
+    /// Those that are texts of words, as lists.
+    lists: Map<String, Value>,
     times: Times,
 }
 
@@ -59,12 +61,23 @@ impl Claims {
         let issued_at = time("iat", Failure::IssuedAtType, Failure::IssuedAtRange, false)?;
         let not_before = time("nbf", Failure::NotBeforeType, Failure::NotBeforeRange, true)?;
         let expiration = time("exp", Failure::ExpirationType, Failure::ExpirationRange, false)?;
-        Ok(Self { times: Times { expiration, not_before, issued_at }, all })
+        Ok(Self { times: Times { expiration, not_before, issued_at }, lists: Map::new(), all })
     }
 
     /// Claims that somebody else has verified: only looked up.
     pub(super) fn trusted(all: Map<String, Value>) -> Self {
-        Self { all, times: Times::default() }
+        Self { all, ..Self::default() }
+    }
+
+    /// The same, of which these are texts of words: lists to whoever asks for lists.
+    pub(super) fn with_lists(mut self, names: &[String]) -> Self {
+        for name in names {
+            if let Some(Value::String(text)) = self.all.get(name) {
+                let words = text.split(' ').filter(|word| !word.is_empty()).map(Value::from);
+                self.lists.insert(name.clone(), words.collect());
+            }
+        }
+        self
     }
 
     /// Whether a provider accepts them at this time. In Envoy's order: issuer, time, audience, subject.
@@ -107,6 +120,17 @@ impl Claims {
         rest.iter()
             .try_fold(start, |value, name| value.as_object()?.get(name))
             .filter(|value| !value.is_null())
+    }
+}
+
+impl Claims {
+    /// The claim at a path of names, as a list if it is a text of words.
+    pub(super) fn listed(&self, path: &ClaimPath) -> Option<&Value> {
+        let list = match path.0.as_slice() {
+            [name] => self.lists.get(name),
+            _ => None,
+        };
+        list.or_else(|| self.at(path))
     }
 }
 

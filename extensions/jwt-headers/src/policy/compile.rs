@@ -10,8 +10,10 @@ use super::pattern::Pattern;
 use super::provider::{PayloadHeader, Provider};
 use super::requirement::Requirement;
 use super::rules::Matcher;
-use super::{Policy, Uri, istio};
-use crate::config::{self, Config, Trust};
+use super::{Policy, StateRules, Uri, istio, unsupported};
+use crate::config::{self, Config, Segment, Trust};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use std::cell::RefCell;
 use std::rc::Rc;
 use std::time::Duration;
@@ -43,6 +45,8 @@ impl Mistake {
     }
 }
 
+const ROUTES: &str = "the proxy chooses the route anew whenever a module changes headers";
+
 type Result<T> = std::result::Result<T, Mistake>;
 
 /// Checks a configuration, and compiles it; what comes with it is the configuration in Envoy's form. The key, 16 random bytes,
@@ -58,6 +62,7 @@ pub fn compile(config: Config, key: [u8; 16]) -> Result<(Policy, Config)> {
 }
 
 fn compile_translated(config: &Config, key: [u8; 16]) -> Result<Policy> {
+    unsupported::check(config)?;
     let names: Vec<&str> = config.providers.keys().map(String::as_str).collect();
     let mut warnings = Vec::new();
     let mut providers = Vec::new();
@@ -67,10 +72,16 @@ fn compile_translated(config: &Config, key: [u8; 16]) -> Result<Policy> {
         let skipped = keys.iter().flat_map(|keys| keys.skipped());
         warnings.extend(skipped.map(|skipped| format!("providers.{name}: {skipped}")));
         drop(keys);
+        if from.clear_route_cache == Some(false) {
+            warnings.push(format!("providers.{name}.clear_route_cache: has no effect: {ROUTES}"));
+        }
         providers.push(provider);
     }
     if config.fetch_failure_status.is_some_and(|status| ![401, 503].contains(&status)) {
         return Err(Mistake::at("fetch_failure_status", "expected 401 or 503"));
+    }
+    if !config.stat_prefix.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-.".contains(&byte)) {
+        return Err(Mistake::at("stat_prefix", "expected letters, digits, `_`, `-` and `.` alone"));
     }
     check_trust(config)?;
     let requirements = Requirements { names: &names, config };
@@ -80,24 +91,29 @@ fn compile_translated(config: &Config, key: [u8; 16]) -> Result<Policy> {
         compiled.map_err(|mistake| mistake.within(&format!("requirement_map.{name}")))
     })?;
     let rules = rules(config, &requirements)?;
+    let by_state = state_rules(config, &requirements)?;
     let otherwise = match &config.requires {
         Some(requires) => Some(requirements.compile(requires).map_err(|mistake| mistake.within("requires"))?),
         None => None,
     };
     if rules.iter().all(|(_, requirement)| requirement.is_none())
         && otherwise.is_none()
+        && by_state.is_none()
         && !providers.is_empty()
     {
         return Err(Mistake::at("", "nothing would be verified: expected `rules` or `requires`"));
     }
     let actions = actions(config, &names)?;
-    let managed =
-        providers.iter().flat_map(managed).chain(actions.iter().flat_map(Action::managed)).collect();
+    let required = rules.iter().filter_map(|(_, requirement)| requirement.as_ref()).chain(&otherwise);
+    let required = required.chain(by_state.iter().flat_map(StateRules::requirements));
+    let managed = providers.iter().flat_map(managed).chain(actions.iter().flat_map(Action::managed));
+    let managed = managed.chain(required.flat_map(Requirement::managed)).collect();
     let managed_parameters = actions.iter().flat_map(Action::managed_parameters).collect();
     let bypass_cors_preflight = config.bypass_cors_preflight.unwrap_or(false);
     Ok(Policy {
         providers,
         rules,
+        by_state,
         otherwise,
         bypass_cors_preflight,
         actions,
@@ -157,6 +173,20 @@ fn rules(config: &Config, requirements: &Requirements<'_>) -> Result<Vec<(Matche
         .collect()
 }
 
+fn state_rules(config: &Config, requirements: &Requirements<'_>) -> Result<Option<StateRules>> {
+    let Some(from) = &config.filter_state_rules else { return Ok(None) };
+    let within = |mistake: Mistake| mistake.within("filter_state_rules");
+    if from.name.is_empty() || from.name.contains('\0') {
+        return Err(within(Mistake::at("name", "expected the name of filter state, as wasm.NAME")));
+    }
+    let mut requires = Vec::new();
+    for (value, requirement) in &from.requires {
+        let place = |mistake: Mistake| within(mistake.within(&format!("requires.{value}")));
+        requires.push((value.clone(), requirements.compile(requirement).map_err(place)?));
+    }
+    Ok(Some(StateRules { name: from.name.clone(), requires }))
+}
+
 fn provider(from: &config::Provider, key: [u8; 16]) -> Result<Provider> {
     let mut claim_headers = Vec::new();
     for (number, entry) in from.claim_to_headers.iter().enumerate() {
@@ -180,6 +210,7 @@ fn provider(from: &config::Provider, key: [u8; 16]) -> Result<Provider> {
         forward: from.forward,
         payload_header,
         claim_headers,
+        words: from.normalize_payload_in_metadata.space_delimited_claims.clone(),
         cache: RefCell::new(cache(&from.jwt_cache_config, key)),
     })
 }
@@ -260,15 +291,38 @@ fn check_remote(remote: &config::RemoteJwks) -> Result<()> {
 }
 
 fn local_keys(local: &config::LocalJwks, weak: bool) -> Result<KeySet> {
-    let (place, keys) = match (&local.inline_string, &local.keys, &local.pem) {
-        (Some(text), None, None) => ("inline_string", KeySet::read(text.as_bytes(), weak)),
-        (None, Some(keys), None) => {
-            ("keys", KeySet::read(serde_json::json!({ "keys": keys }).to_string().as_bytes(), weak))
-        }
-        (None, None, Some(text)) => ("pem", KeySet::from_pem(text, weak)),
-        _ => return Err(Mistake::at("", "expected exactly one of inline_string, keys, pem")),
-    };
-    keys.map_err(|problem| Mistake::at(place, problem))
+    let read = |text: &[u8]| KeySet::read(text, weak);
+    let ways = [
+        local.inline_string.as_ref().map(|text| ("inline_string", read(text.as_bytes()))),
+        local.inline_bytes.as_ref().map(|text| {
+            let bytes = STANDARD.decode(text).map_err(|_| "expected base64".to_owned());
+            ("inline_bytes", bytes.and_then(|bytes| read(&bytes)))
+        }),
+        local.environment_variable.as_ref().map(|variable| {
+            let value = variable.value.as_ref().ok_or_else(|| not_set(&variable.name));
+            ("environment_variable", value.and_then(|text| read(text.as_bytes())))
+        }),
+        local
+            .keys
+            .as_ref()
+            .map(|keys| ("keys", read(serde_json::json!({ "keys": keys }).to_string().as_bytes()))),
+        local.pem.as_ref().map(|text| ("pem", KeySet::from_pem(text, weak))),
+    ];
+    let mut ways = ways.into_iter().flatten();
+    match (ways.next(), ways.next()) {
+        (Some((place, keys)), None) => keys.map_err(|problem| Mistake::at(place, problem)),
+        _ => Err(Mistake::at(
+            "",
+            "expected exactly one of inline_string, inline_bytes, environment_variable, keys, pem",
+        )),
+    }
+}
+
+fn not_set(variable: &str) -> String {
+    format!(
+        "{variable:?} is not in the environment of the VM: expected it in vm_config.environment_variables of Envoy, or \
+         vmConfig.env of Istio"
+    )
 }
 
 fn locations(from: &config::Provider) -> Result<Locations> {
@@ -293,10 +347,22 @@ fn claim_header(from: &config::ClaimToHeader) -> Result<(String, ClaimPath)> {
     let name = header_name(&from.header_name).map_err(|problem| Mistake::at("header_name", problem))?;
     let (place, path) = match (&from.claim_name, &from.claim_path) {
         (Some(name), None) => ("claim_name", ClaimPath::read(name)),
-        (None, Some(path)) => ("claim_path", ClaimPath::of(path.clone())),
+        (None, Some(path)) => {
+            ("claim_path", ClaimPath::of(path.iter().map(Segment::name).map(str::to_owned).collect()))
+        }
         _ => return Err(Mistake::at("", "expected exactly one of claim_name, claim_path")),
     };
     Ok((name, path.map_err(|problem| Mistake::at(place, problem))?))
+}
+
+fn extract_only(from: &config::ExtractOnly, scope: &[usize]) -> Result<Requirement> {
+    let place = "extract_only_without_validation.verification_status_header";
+    let name = from.verification_status_header.as_deref().filter(|name| !name.is_empty());
+    let sign = match name.unwrap_or("x-jwt-signature-verified") {
+        "-" => None,
+        name => Some(header_name(name).map_err(|problem| Mistake::at(place, problem))?.into()),
+    };
+    Ok(Requirement::ExtractOnly { scope: scope.to_vec(), sign })
 }
 
 /// A name that a header can have, in lower case.
@@ -372,9 +438,7 @@ impl Requirements<'_> {
             from.allow_missing_or_failed
                 .as_ref()
                 .map(|_| Ok(Requirement::AllowMissingOrFailed(scope.to_vec()))),
-            from.extract_only_without_validation
-                .as_ref()
-                .map(|_| Ok(Requirement::ExtractOnly(scope.to_vec()))),
+            from.extract_only_without_validation.as_ref().map(|from| extract_only(from, scope)),
         ];
         let mut kinds = kinds.into_iter().flatten();
         match (kinds.next(), kinds.next()) {

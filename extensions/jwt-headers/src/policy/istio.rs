@@ -2,13 +2,16 @@
 
 use super::{Mistake, Uri};
 use crate::config::{
-    ClaimToHeader, Config, FromHeader, HttpUri, JwtRule, LocalJwks, Nothing, Provider, RemoteJwks,
-    Requirement, Span,
+    ClaimToHeader, Config, FromHeader, HttpUri, JwtRule, LocalJwks, NormalizePayload, Nothing, Provider,
+    RemoteJwks, Requirement, Span,
 };
 use std::time::Duration;
 
 /// How long Istio has Envoy keep keys.
 const CACHE: Duration = Duration::from_secs(300);
+
+/// Claims that Istio always takes for texts of words.
+const WORDS: [&str; 2] = ["scope", "permission"];
 
 /// How a place in what is made here is called in what was written.
 const NAMES: [(&str, &str); 10] = [
@@ -64,15 +67,15 @@ pub(super) fn original_place(mistake: Mistake) -> Mistake {
 }
 
 fn provider(rule: JwtRule) -> Result<Provider, Mistake> {
-    if rule.issuer.is_empty() {
-        return Err(Mistake::at("issuer", "expected an issuer, found an empty text"));
+    if rule.issuer.is_empty() && rule.jwks_uri.is_none() {
+        return Err(Mistake::at("issuer", "expected an issuer; only with jwksUri it may be any"));
     }
     if rule.jwks_uri.is_none() && rule.jwks_cluster.is_some() {
         return Err(Mistake::at("jwksCluster", "expected it with jwksUri alone"));
     }
     let cluster = rule.jwks_cluster.clone();
     let (local_jwks, remote_jwks) = match (rule.jwks, rule.jwks_uri) {
-        (Some(text), None) => (Some(LocalJwks { inline_string: Some(text), keys: None, pem: None }), None),
+        (Some(text), None) => (Some(LocalJwks { inline_string: Some(text), ..LocalJwks::default() }), None),
         (None, Some(uri)) => (None, Some(remote(uri, cluster, rule.timeout)?)),
         _ => return Err(Mistake::at("", "expected exactly one of jwks, jwksUri")),
     };
@@ -97,6 +100,13 @@ fn provider(rule: JwtRule) -> Result<Provider, Mistake> {
         forward: rule.forward_original_token,
         forward_payload_header: rule.output_payload_to_header,
         claim_to_headers: claims.collect(),
+        normalize_payload_in_metadata: NormalizePayload {
+            space_delimited_claims: WORDS
+                .map(str::to_owned)
+                .into_iter()
+                .chain(rule.space_delimited_claims)
+                .collect(),
+        },
         ..Provider::default()
     })
 }

@@ -23,6 +23,8 @@ pub(super) struct Provider {
     pub(super) forward: bool,
     pub(super) payload_header: Option<PayloadHeader>,
     pub(super) claim_headers: Vec<(String, ClaimPath)>,
+    /// Claims that are texts of words.
+    pub(super) words: Vec<String>,
     pub(super) cache: RefCell<Cache>,
 }
 
@@ -64,7 +66,7 @@ impl Provider {
             }
             None => self.check_new(number, &found.token, audiences, by)?,
         };
-        Ok(Accepted { provider: number, signed, found, is_verified: true })
+        Ok(Accepted { provider: number, signed, found, is_verified: true, sign: None })
     }
 
     fn check_new(
@@ -80,7 +82,8 @@ impl Provider {
         }
         token.claims.check(&self.checks, audiences, by.now())?;
         self.check_signature(number, &token, by)?;
-        let signed = Rc::new(Signed { payload: token.payload().to_owned(), claims: token.claims });
+        let payload = token.payload().to_owned();
+        let signed = Rc::new(Signed { payload, claims: token.claims.with_lists(&self.words) });
         self.cache.borrow_mut().insert(text, &signed);
         Ok(signed)
     }
@@ -117,10 +120,15 @@ impl Provider {
     }
 
     /// Reads a token without verifying anything.
-    pub(super) fn read<'a>(&self, number: usize, found: Found<'a>) -> Option<Accepted<'a>> {
+    pub(super) fn read<'a>(
+        &self,
+        number: usize,
+        found: Found<'a>,
+        sign: Option<Rc<str>>,
+    ) -> Option<Accepted<'a>> {
         let token = Token::read(&found.token).ok()?;
         let payload = token.payload().to_owned();
         let signed = Rc::new(Signed { claims: token.claims, payload });
-        Some(Accepted { provider: number, signed, found, is_verified: false })
+        Some(Accepted { provider: number, signed, found, is_verified: false, sign })
     }
 }

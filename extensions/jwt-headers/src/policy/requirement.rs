@@ -3,6 +3,7 @@
 use super::failure::Failure;
 use super::provider::Provider;
 use super::{Accepted, Request, Stop, Surroundings};
+use std::rc::Rc;
 
 /// A requirement, compiled: providers are numbers.
 #[derive(Debug)]
@@ -17,8 +18,8 @@ pub(super) enum Requirement {
     AllowMissing(Vec<usize>),
     /// Whatever is good for one of these is used.
     AllowMissingOrFailed(Vec<usize>),
-    /// Whatever these find is used.
-    ExtractOnly(Vec<usize>),
+    /// Whatever these find is used, and this header says that nobody has verified it.
+    ExtractOnly { scope: Vec<usize>, sign: Option<Rc<str>> },
 }
 
 type Outcome<'a> = Result<Vec<Accepted<'a>>, Stop>;
@@ -32,6 +33,15 @@ pub(super) struct Court<'c, 'a> {
 }
 
 impl Requirement {
+    /// Headers that nobody else may set.
+    pub(super) fn managed(&self) -> Vec<String> {
+        match self {
+            Self::Any(all) | Self::All(all) => all.iter().flat_map(Self::managed).collect(),
+            Self::ExtractOnly { sign: Some(name), .. } => vec![name.to_string()],
+            _ => Vec::new(),
+        }
+    }
+
     pub(super) fn judge<'a>(&self, court: Court<'_, 'a>) -> Outcome<'a> {
         match self {
             Self::Provider { provider, audiences } => court.tokens_of(*provider, audiences.as_deref()),
@@ -45,7 +55,7 @@ impl Requirement {
             }
             Self::AllowMissing(scope) => court.if_there(scope),
             Self::AllowMissingOrFailed(scope) => court.those_that_are_good(scope),
-            Self::ExtractOnly(scope) => Ok(court.unverified(scope)),
+            Self::ExtractOnly { scope, sign } => Ok(court.unverified(scope, sign.as_ref())),
         }
     }
 }
@@ -114,10 +124,10 @@ impl<'a> Court<'_, 'a> {
         Ok(accepted)
     }
 
-    fn unverified(self, scope: &[usize]) -> Vec<Accepted<'a>> {
+    fn unverified(self, scope: &[usize], sign: Option<&Rc<str>>) -> Vec<Accepted<'a>> {
         let found = self.of(scope).flat_map(|(number, provider)| {
             let found = provider.tokens(self.request).unwrap_or_default();
-            found.into_iter().filter_map(move |found| provider.read(number, found))
+            found.into_iter().filter_map(move |found| provider.read(number, found, sign.cloned()))
         });
         found.collect()
     }

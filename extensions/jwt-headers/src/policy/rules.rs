@@ -5,7 +5,7 @@ use super::failure::Failure;
 use super::pattern::{Pattern, whole};
 use super::reading::readings;
 use super::{Mistake, Request, query};
-use crate::config::{HeaderMatch, Match};
+use crate::config::{HeaderMatch, Match, StringMatch};
 use regex_lite::Regex;
 
 /// Which requests a rule is for.
@@ -28,6 +28,7 @@ enum PathMatch {
 struct HeaderTest {
     name: String,
     test: Test,
+    missing_is_empty: bool,
     invert: bool,
 }
 
@@ -91,27 +92,52 @@ impl Matcher {
 
 impl HeaderTest {
     fn of(from: &HeaderMatch) -> Result<Self, Mistake> {
-        let test = match (&from.string_match, from.present_match) {
-            (Some(pattern), None) => {
-                Test::Value(Pattern::of(pattern).map_err(|problem| Mistake::at("string_match", problem))?)
+        let test = match (pattern(from)?, from.present_match) {
+            (Some((place, pattern)), None) => {
+                Test::Value(Pattern::of(&pattern).map_err(|problem| Mistake::at(place, problem))?)
             }
             (None, Some(present)) => Test::Presence(present),
+            // In Envoy, a name alone asks whether it is there; that may be a slip.
             _ => return Err(Mistake::at("", "expected exactly one of string_match, present_match")),
         };
-        Ok(Self { name: from.name.to_ascii_lowercase(), test, invert: from.invert_match })
+        let missing_is_empty = from.treat_missing_header_as_empty;
+        let (name, invert) = (from.name.to_ascii_lowercase(), from.invert_match);
+        Ok(Self { name, test, missing_is_empty, invert })
     }
 
     /// Several lines of a header are compared joined by a comma, as in Envoy.
     fn is_met(&self, request: &Request<'_>) -> bool {
         let lines: Vec<&[u8]> = request.headers_named(&self.name).map(|(_, value)| value).collect();
         let met = match &self.test {
-            Test::Presence(wanted) => *wanted != lines.is_empty(),
-            Test::Value(_) if lines.is_empty() => return false,
+            Test::Presence(wanted) => *wanted != (lines.is_empty() && !self.missing_is_empty),
+            Test::Value(_) if lines.is_empty() && !self.missing_is_empty => return false,
             Test::Value(pattern) => {
                 std::str::from_utf8(&lines.join(&b',')).is_ok_and(|value| pattern.is_match(value))
             }
         };
         met != self.invert
+    }
+}
+
+/// What a value has to be, in Envoy's words of today or of before.
+fn pattern(from: &HeaderMatch) -> Result<Option<(&'static str, StringMatch)>, Mistake> {
+    let none = StringMatch::default;
+    let words = [
+        from.string_match.clone().map(|pattern| ("string_match", pattern)),
+        from.exact_match.clone().map(|text| ("exact_match", StringMatch { exact: Some(text), ..none() })),
+        from.prefix_match.clone().map(|text| ("prefix_match", StringMatch { prefix: Some(text), ..none() })),
+        from.suffix_match.clone().map(|text| ("suffix_match", StringMatch { suffix: Some(text), ..none() })),
+        from.contains_match
+            .clone()
+            .map(|text| ("contains_match", StringMatch { contains: Some(text), ..none() })),
+        from.safe_regex_match
+            .clone()
+            .map(|regex| ("safe_regex_match", StringMatch { safe_regex: Some(regex), ..none() })),
+    ];
+    let mut words = words.into_iter().flatten();
+    match (words.next(), words.next()) {
+        (_, Some((place, _))) => Err(Mistake::at(place, "expected string_match alone")),
+        (first, None) => Ok(first),
     }
 }
 

@@ -63,7 +63,13 @@ impl Template {
         for piece in &self.0 {
             match piece {
                 Piece::Text(text) => out.push_str(text),
-                Piece::Claim(path) => out.push_str(&into.text(claims.at(path).ok_or(NoText::Missing)?)?),
+                Piece::Claim(path) => {
+                    let claim = match into {
+                        Target::Header(Some(_)) => claims.listed(path),
+                        _ => claims.at(path),
+                    };
+                    out.push_str(&into.text(claim.ok_or(NoText::Missing)?)?);
+                }
             }
         }
         Ok(out)
