@@ -71,22 +71,37 @@ const RELATIONS: [&str; 9] = [
 const BUCKETS: &str =
     "0.5 1 5 10 25 50 100 250 500 1000 2500 5000 10000 30000 60000 300000 600000 1800000 3600000 +Inf";
 
-/// What the panels of Istio's dashboards ask for: mesh, service, workload and performance.
-const DASHBOARDS: [&str; 14] = [
-    r#"round(sum(irate(istio_requests_total{reporter=~"source|waypoint"}[1m])), 0.01)"#,
-    r#"sum(rate(istio_requests_total{reporter=~"source|waypoint", response_code!~"5.*"}[1m])) / sum(rate(istio_requests_total{reporter=~"source|waypoint"}[1m]))"#,
-    r#"sum(irate(istio_requests_total{reporter=~"source|waypoint", response_code=~"5.*"}[1m]))"#,
-    r#"label_join(sum(rate(istio_requests_total{reporter=~"source|waypoint"}[1m])) by (destination_workload, destination_workload_namespace, destination_service), "destination_workload_var", ".", "destination_workload", "destination_workload_namespace")"#,
-    r#"label_join((histogram_quantile(0.90, sum(rate(istio_request_duration_milliseconds_bucket{reporter=~"source|waypoint"}[1m])) by (le, destination_workload, destination_workload_namespace)) / 1000), "destination_workload_var", ".", "destination_workload", "destination_workload_namespace")"#,
-    r#"sum(irate(istio_requests_total{reporter="destination", destination_service=~"server.default.svc.cluster.local"}[5m]))"#,
-    r#"histogram_quantile(0.99, sum(irate(istio_request_duration_milliseconds_bucket{reporter="destination", destination_service=~"server.default.svc.cluster.local"}[1m])) by (le)) / 1000"#,
-    r#"round(sum(irate(istio_requests_total{connection_security_policy="mutual_tls", destination_service=~"server.default.svc.cluster.local", reporter="destination"}[5m])) by (source_workload, source_workload_namespace, response_code), 0.001)"#,
-    r#"histogram_quantile(0.50, sum(irate(istio_request_bytes_bucket{reporter="destination", connection_security_policy="mutual_tls", destination_workload="ratings-v1"}[1m])) by (source_workload, source_workload_namespace, le))"#,
-    r#"histogram_quantile(0.95, sum(irate(istio_response_bytes_bucket{reporter="source", source_workload="productpage-v1", source_workload_namespace="default"}[1m])) by (destination_service, le))"#,
-    r#"sum(irate(istio_tcp_received_bytes_total{reporter="destination", destination_workload_namespace=~"default", destination_workload=~"ratings-v1"}[1m]))"#,
-    r#"round(sum(irate(istio_tcp_sent_bytes_total{connection_security_policy="mutual_tls", reporter="destination", destination_service="server.default.svc.cluster.local"}[1m])) by (source_workload, source_workload_namespace), 0.001)"#,
-    r#"label_join(sum(rate(istio_tcp_received_bytes_total{reporter=~"source|waypoint"}[1m])) by (destination_workload, destination_workload_namespace, destination_service), "destination_workload_var", ".", "destination_workload", "destination_workload_namespace")"#,
-    r#"sum(istio_build{component="proxy"}) by (tag)"#,
+/// How long, large or small something is that was sent (scripts/mesh), as histograms tell it on both sides: an answer 404 has
+/// a body of 3000 bytes, and what is answered 503 one of 20,000 bytes and takes 120 ms.
+const SIZES: [&str; 8] = [
+    "istio_response_bytes_sum{response_code=\"404\"} / istio_response_bytes_count > 2900 < 5000",
+    "istio_response_bytes_bucket{response_code=\"404\",le=\"2500\"} == 0",
+    "istio_response_bytes_bucket{response_code=\"404\",le=\"5000\"} == ignoring(le) istio_response_bytes_count",
+    "istio_request_bytes_sum{response_code=\"503\",response_flags=\"-\"} / istio_request_bytes_count > 19000 < 24000",
+    "istio_request_bytes_bucket{response_code=\"503\",response_flags=\"-\",le=\"10000\"} == 0",
+    "istio_request_bytes_bucket{response_code=\"503\",response_flags=\"-\",le=\"30000\"} == ignoring(le) istio_request_bytes_count",
+    "istio_request_duration_milliseconds_sum{response_code=\"503\",response_flags=\"-\"} \
+     / istio_request_duration_milliseconds_count > 110",
+    "istio_request_duration_milliseconds_bucket{response_code=\"503\",response_flags=\"-\",le=\"100\"} == 0",
+];
+
+const HISTOGRAMS: [&str; 3] = ["request_duration_milliseconds", "request_bytes", "response_bytes"];
+
+/// By how much a sum may be off: a histogram of Envoy keeps two digits of each value.
+const DIGITS: f64 = 0.06;
+
+/// The variables of the dashboards.
+const VARIABLES: [(&str, &str); 10] = [
+    ("$__rate_interval", "1m"),
+    ("$qrep", "source|destination"),
+    ("$service", "server.default.svc.cluster.local"),
+    ("$srcwl", "productpage-v1"),
+    ("$srcns", "default"),
+    ("$dstwl", "ratings-v1"),
+    ("$dstns", "default"),
+    ("$workload", "productpage-v1|ratings-v1"),
+    ("$namespace", "default"),
+    ("$dstsvc", ".*"),
 ];
 
 type Labels = BTreeMap<String, String>;
@@ -104,16 +119,22 @@ fn istios_metrics_are_right_on_both_sides() {
     for told in [
         "rate(istio_requests_total",
         "GET /reviews/7 200 operation=GetReview",
+        "POST /fail 503 operation=other",
         "POST /ratings.Ratings/Get 200",
     ] {
         assert!(running.introduction.contains(told), "{}", running.introduction);
     }
     let mut wrong = prometheus.labels_that_are_wrong();
-    let unheld = RELATIONS.iter().filter(|relation| !prometheus.gives(relation, SIDES.len()));
+    let unheld = RELATIONS.iter().chain(&SIZES).filter(|relation| !prometheus.gives(relation, SIDES.len()));
     wrong.extend(unheld.map(|relation| format!("does not hold on both sides: {relation}")));
-    let unanswered = DASHBOARDS.iter().filter(|query| !prometheus.gives(query, 1));
-    wrong.extend(unanswered.map(|query| format!("Prometheus gives nothing for {query}")));
+    wrong.extend(HISTOGRAMS.iter().flat_map(|name| prometheus.buckets_that_are_wrong(name)));
+    wrong.extend(prometheus.queries_without_answer());
+    wrong.extend(prometheus.names_that_are_wrong());
     assert_none(&wrong);
+    let shown = Regex::new(r"(?m)^    +([0-9.]+)  \w+=").expect("the pattern is right");
+    let shown: Vec<&str> =
+        shown.captures_iter(&running.introduction).map(|found| found.extract::<1>().1[0]).collect();
+    assert!(shown.len() >= 9 && !shown.contains(&"0.00"), "{}", running.introduction);
     assert_eq!(running.end("-INT").code(), Some(0));
 }
 
@@ -141,15 +162,87 @@ impl Prometheus {
 
     /// The series that a query gives: labels and value.
     fn query(&self, query: &str) -> Vec<(Labels, f64)> {
-        let mut stream = TcpStream::connect(&self.address).expect("Prometheus listens");
-        let query: String = query.bytes().map(|byte| format!("%{byte:02x}")).collect();
-        write!(stream, "GET /api/v1/query?query={query} HTTP/1.0\r\n\r\n").expect("Prometheus reads");
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).expect("Prometheus answers");
-        let (_, body) = answer.split_once("\r\n\r\n").expect("an answer has a body");
-        let body: Value = serde_json::from_str(body).expect("of JSON");
+        let encoded: String = query.bytes().map(|byte| format!("%{byte:02x}")).collect();
+        let body = get(&self.address, &format!("/api/v1/query?query={encoded}"));
+        let body: Value = serde_json::from_str(&body).expect("Prometheus answers with JSON");
         let result = body["data"]["result"].as_array().unwrap_or_else(|| panic!("{query}: {body}"));
         result.iter().map(series).collect()
+    }
+
+    /// Istio's dashboards, with every query that has no answer, or one that it cannot have.
+    fn queries_without_answer(&self) -> Vec<String> {
+        let (mut empty, mut pending): (Vec<String>, Vec<String>) =
+            dashboards().into_iter().partition(|query| is_empty(query));
+        self.waits_for(|| {
+            pending.retain(|query| !self.is_answered(query));
+            pending.is_empty()
+        });
+        empty.retain(|query| !self.query(query).is_empty());
+        let unanswered = pending.iter().map(|query| format!("Prometheus gives nothing for {query}"));
+        let surprising = empty.iter().map(|query| format!("Prometheus gives something for {query}"));
+        unanswered.chain(surprising).collect()
+    }
+
+    /// Whether there are numbers, and not all of them zero.
+    fn is_answered(&self, query: &str) -> bool {
+        let found = self.query(query);
+        found.iter().all(|(_, value)| value.is_finite()) && found.iter().any(|(_, value)| *value > 0.0)
+    }
+
+    /// Histograms whose parts contradict each other, as they were scraped at one moment.
+    fn buckets_that_are_wrong(&self, name: &str) -> Vec<String> {
+        let mut histograms: BTreeMap<Labels, Histogram> = BTreeMap::new();
+        for (mut labels, value) in self.query(&format!("{{__name__=~\"istio_{name}_(bucket|count|sum)\"}}")) {
+            let part = labels.remove("__name__").unwrap_or_default();
+            let bound = labels.remove("le");
+            let histogram = histograms.entry(labels).or_default();
+            match bound {
+                Some(bound) => histogram.buckets.push((bound.parse().unwrap_or(f64::INFINITY), value)),
+                None if part.ends_with("_sum") => histogram.sum = value,
+                None => histogram.count = value,
+            }
+        }
+        assert!(histograms.len() > SIDES.len(), "{name} has {} series", histograms.len());
+        let wrong = histograms
+            .into_iter()
+            .filter_map(|(labels, histogram)| Some((labels, histogram.contradiction()?)));
+        wrong.map(|(labels, why)| format!("istio_{name}{labels:?}: {why}")).collect()
+    }
+
+    /// Whether each proxy makes all labels of each count of requests, those without a value included, which Prometheus drops.
+    fn names_that_are_wrong(&self) -> Vec<String> {
+        let mut expected: Vec<&str> = include_str!("../extensions/stats/src/labels.txt")
+            .lines()
+            .filter(|line| !line.contains([' ', '@']))
+            .chain(["request_operation"])
+            .collect();
+        expected.sort_unstable();
+        assert_eq!(expected.len(), 26, "25 labels, and the one of the operator");
+        let label = Regex::new("([a-z_]+)=\"").expect("the pattern is right");
+        let targets: Value = serde_json::from_str(&get(&self.address, "/api/v1/targets")).expect("JSON");
+        let targets = targets["data"]["activeTargets"].as_array().expect("there are targets");
+        assert_eq!(targets.len(), SIDES.len());
+        let pages = targets.iter().map(|target| {
+            let url =
+                target["scrapeUrl"].as_str().and_then(|url| url.strip_prefix("http://")).expect("a URL");
+            let (address, path) = url.split_once('/').expect("with a path");
+            get(address, &format!("/{path}"))
+        });
+        let mut wrong = Vec::new();
+        for page in pages {
+            let lines: Vec<&str> =
+                page.lines().filter(|line| line.starts_with("istio_requests_total{")).collect();
+            assert!(lines.len() >= REQUESTS.len(), "{lines:#?}");
+            for line in lines {
+                let mut names: Vec<&str> =
+                    label.captures_iter(line).map(|found| found.extract::<1>().1[0]).collect();
+                names.sort_unstable();
+                if names != expected {
+                    wrong.push(format!("has other labels: {line}"));
+                }
+            }
+        }
+        wrong
     }
 
     /// Whether a query gives as many numbers or more before patience ends.
@@ -160,7 +253,7 @@ impl Prometheus {
         })
     }
 
-    fn waits_for(&self, holds: impl Fn() -> bool) -> bool {
+    fn waits_for(&self, mut holds: impl FnMut() -> bool) -> bool {
         let end = Instant::now() + PATIENCE;
         while !holds() {
             if Instant::now() > end {
@@ -197,6 +290,82 @@ impl Prometheus {
         }
         wrong
     }
+}
+
+#[derive(Default)]
+struct Histogram {
+    /// Upper bound, and how many values are below it.
+    buckets: Vec<(f64, f64)>,
+    count: f64,
+    sum: f64,
+}
+
+impl Histogram {
+    fn contradiction(mut self) -> Option<String> {
+        self.buckets.sort_by(|one, other| one.0.total_cmp(&other.0));
+        let bounds: Vec<f64> =
+            BUCKETS.split(' ').map(|bound| bound.parse().unwrap_or(f64::INFINITY)).collect();
+        let (mut least, mut most, mut below) = (0.0, 0.0, (0.0, 0.0));
+        for (bound, values) in &self.buckets {
+            let between = values - below.1;
+            if between < 0.0 {
+                return Some(format!("less values are below {bound} than below {}", below.0));
+            }
+            least += between * below.0;
+            most += if between > 0.0 { between * bound } else { 0.0 };
+            below = (*bound, *values);
+        }
+        let of_all = self.buckets.iter().map(|(bound, _)| *bound).eq(bounds);
+        let of_sum = (least * (1.0 - DIGITS)..=most * (1.0 + DIGITS)).contains(&self.sum);
+        match (of_all, below.1 == self.count, of_sum) {
+            (true, true, true) => None,
+            (false, ..) => Some(format!("has other buckets: {:?}", self.buckets)),
+            (_, false, _) => Some(format!("counts {}, with {} values in buckets", self.count, below.1)),
+            _ => Some(format!("sums up to {}, with values of {least} to {most} in buckets", self.sum)),
+        }
+    }
+}
+
+/// What the dashboards ask for, with all variables filled in.
+fn dashboards() -> Vec<String> {
+    let lines = include_str!("mesh/dashboards.txt").lines();
+    let queries = lines.filter(|line| !line.is_empty() && !line.starts_with('#')).flat_map(|line| {
+        let quantiles = if line.contains("{q}") { &["0.50", "0.90", "0.95", "0.99"][..] } else { &[""] };
+        let equal = if line.contains("{is}") { &[("=", "=~"), ("!=", "!~")][..] } else { &[("", "")] };
+        let each = quantiles.iter().flat_map(move |quantile| equal.iter().map(move |is| (*quantile, *is)));
+        each.map(|(quantile, (is, like))| {
+            line.replace("{q}", quantile).replace("{is}~", like).replace("{is}", is)
+        })
+    });
+    let filled =
+        queries.map(|query| VARIABLES.iter().fold(query, |query, (name, value)| query.replace(name, value)));
+    filled.collect()
+}
+
+/// Here all connections are secured, and clients do not say so of theirs, as in Istio: nothing can be the answer to these.
+fn is_empty(query: &str) -> bool {
+    let of_clients = query.contains(r#"reporter="source""#) && query.contains(r#"policy="mutual_tls""#);
+    of_clients || (query.contains(r#"reporter="destination""#) && query.contains(r#"policy!="mutual_tls""#))
+}
+
+/// The body of an answer.
+fn get(address: &str, path: &str) -> String {
+    let mut stream = TcpStream::connect(address).expect("it listens");
+    write!(stream, "GET {path} HTTP/1.1\r\nhost: mesh\r\nconnection: close\r\n\r\n").expect("it reads");
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).expect("it answers with text");
+    let (head, body) = answer.split_once("\r\n\r\n").expect("an answer has a body");
+    if head.to_lowercase().contains("transfer-encoding: chunked") { joined(body) } else { body.to_owned() }
+}
+
+fn joined(mut chunks: &str) -> String {
+    let mut body = String::new();
+    while let Some((size, rest)) = chunks.split_once("\r\n") {
+        let size = usize::from_str_radix(size, 16).expect("a chunk begins with its size");
+        body.push_str(&rest[..size]);
+        chunks = rest[size..].trim_start_matches("\r\n");
+    }
+    body
 }
 
 /// All series that there are, by metric.
