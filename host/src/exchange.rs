@@ -164,6 +164,8 @@ pub struct Setup {
     pub clusters: BTreeMap<String, Cluster>,
     /// What filters before the plugins say in the metadata of each request (the attribute `metadata`).
     pub dynamic_metadata: Metadata,
+    /// What filters before the plugins note in the filter state of each request, by its whole names.
+    pub filter_state: BTreeMap<String, String>,
     /// The metadata of the route of all requests (`xds.route_metadata`).
     pub route_metadata: Metadata,
     /// The name of the route of all requests (`xds.route_name`).
@@ -233,6 +235,7 @@ impl Default for Setup {
             protocol: Protocol::Http1,
             clusters: BTreeMap::new(),
             dynamic_metadata: Metadata::new(),
+            filter_state: BTreeMap::new(),
             route_metadata: Metadata::new(),
             route_name: String::new(),
             cluster_metadata: Metadata::new(),

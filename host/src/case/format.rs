@@ -105,6 +105,9 @@ pub(super) struct CaseEntry {
     /// What filters before the plugin say in the dynamic metadata of each request, by their names.
     #[serde(default)]
     pub(super) dynamic_metadata: exchange::Metadata,
+    /// What filters before the plugin note in the filter state of each request, by its whole names.
+    #[serde(default)]
+    pub(super) filter_state: BTreeMap<String, String>,
     /// The metadata of the route of all requests, by the names of the filters that it is for.
     #[serde(default)]
     pub(super) route_metadata: exchange::Metadata,

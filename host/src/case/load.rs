@@ -272,6 +272,7 @@ fn setup(shared: &CaseFile, case: &CaseEntry, plugin: &str) -> Setup {
         buffer_limit: case.buffer_limit.map_or(default.buffer_limit, |limit| limit as usize),
         clock: case.clock.map_or(default.clock, |moment| Clock::Fixed(moment.0)),
         dynamic_metadata: case.dynamic_metadata.clone(),
+        filter_state: case.filter_state.clone(),
         route_metadata: case.route_metadata.clone(),
         route_name: case.route_name.clone(),
         cluster_metadata: case.cluster_metadata.clone(),

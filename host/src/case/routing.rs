@@ -9,12 +9,13 @@ pub(super) fn fits(case: &Case) -> Result<(), Fault> {
     let (setup, line) = (&case.setup, case.line);
     let connections = !case.talks.is_empty();
     let metadata = !setup.dynamic_metadata.is_empty()
+        || !setup.filter_state.is_empty()
         || !setup.route_metadata.is_empty()
         || !setup.route_name.is_empty();
     require(
         !(metadata && connections),
         line,
-        "dynamic_metadata, route_metadata, route_name: are of requests; remove `connections`",
+        "dynamic_metadata, filter_state, route_metadata, route_name: are of requests; remove `connections`",
     )?;
     require(
         setup.tcp_clusters.is_empty() || connections,

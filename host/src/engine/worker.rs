@@ -163,7 +163,9 @@ impl<G: Guest> Worker<G> {
         }
         let id = stream.unwrap_or_else(|| vm.next_context());
         let watch = vm.watch_of(seats.len());
-        let stream = Stream::new(seats, vm.now(), watch);
+        let mut stream = Stream::new(seats, vm.now(), watch);
+        let noted = vm.setup.filter_state.iter();
+        stream.filter_state = noted.map(|(name, text)| (name.clone(), text.clone().into_bytes())).collect();
         vm.streams.insert(id, stream);
         id
     }

@@ -177,9 +177,8 @@ pub(super) fn listener(
     filter_state: &[&str],
 ) -> Value {
     // An empty prefix takes every path, also one that does not start with a slash.
-    let (name, routed, said) = plugins.first().map_or_else(Default::default, |(_, setup)| {
-        (setup.route_name.clone(), setup.route_metadata.clone(), setup.dynamic_metadata.clone())
-    });
+    let first = plugins[0].1;
+    let (name, routed) = (&first.route_name, &first.route_metadata);
     let route = json!({
         "name": name,
         "match": {"prefix": ""},
@@ -191,10 +190,12 @@ pub(super) fn listener(
         let filter = any("envoy.extensions.filters.http.wasm.v3", "Wasm", config);
         json!({"name": setup.name, "typed_config": filter})
     };
-    let filters = metadata_filter(&said).into_iter().chain(plugins.iter().map(filter)).collect();
-    let log = access_log(folder, vm_id, filter_state, plugins[0].1);
+    let before =
+        metadata_filter(&first.dynamic_metadata).into_iter().chain(state_filter(&first.filter_state));
+    let filters = before.chain(plugins.iter().map(filter)).collect();
+    let log = access_log(folder, vm_id, filter_state, first);
     let manager = connection_manager(route, filters, log);
-    discovered(listener_of(vm_id, manager), plugins[0].1)
+    discovered(listener_of(vm_id, manager), first)
 }
 
 /// A filter that says something in the metadata of each request, for later ones to read.
@@ -203,6 +204,17 @@ fn metadata_filter(metadata: &Metadata) -> Option<Value> {
     let config = json!({"metadata": said.collect::<Vec<_>>()});
     let filter = any("envoy.extensions.filters.http.set_metadata.v3", "Config", config);
     (!metadata.is_empty()).then(|| json!({"name": "set_metadata", "typed_config": filter}))
+}
+
+/// A filter that notes something in the filter state of each request.
+fn state_filter(noted: &BTreeMap<String, String>) -> Option<Value> {
+    let objects = noted.iter().map(|(name, text)| {
+        let text = json!({"text_format_source": {"inline_string": text.replace('%', "%%")}});
+        json!({"object_key": name, "factory_key": "envoy.string", "format_string": text})
+    });
+    let config = json!({"on_request_headers": objects.collect::<Vec<_>>()});
+    let filter = any("envoy.extensions.filters.http.set_filter_state.v3", "Config", config);
+    (!noted.is_empty()).then(|| json!({"name": "set_filter_state", "typed_config": filter}))
 }
 
 /// A listener that is brought by the discovery, with what concerns all of it in the settings of its first plugin.
