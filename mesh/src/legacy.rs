@@ -4,7 +4,7 @@
 //! `node.metadata.NAME`, and today's Envoy compiles it and fails at every request. A bare name that an extension has set
 //! as a property, such as `istio_operationId`, still evaluates (measured on 1.40), so it stays.
 
-mod lexer;
+pub(crate) mod lexer;
 
 use lexer::{Kind, Token};
 use std::borrow::Cow;

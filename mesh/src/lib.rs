@@ -4,6 +4,7 @@
 pub mod legacy;
 pub mod message;
 pub mod peer;
+pub mod presence;
 pub mod wire;
 
 pub use peer::Peer;

@@ -1,27 +1,31 @@
-//! The operator's expressions: compiled once each, evaluated together.
+//! The operator's expressions: compiled once each, evaluated together with what else is asked of the proxy.
+//!
+//! A list in CEL fails when one of it does. So each says in the list what has to be there for it, and has its value without
+//! it. One that fails for another reason is asked for by itself from then on, until it has gone well for long.
 
 use crate::policy::{Gives, LONGEST_VALUE};
-use crate::together::Together;
 use proxy_wasm_kit::{Bytes, Expression, Root};
-use proxy_wasm_kit_mesh::legacy;
+use proxy_wasm_kit_mesh::{legacy, presence};
+use std::cell::Cell;
+
+/// How often one that failed has to succeed by itself before it may join the others again. A list is compiled then.
+const GOOD_CONDUCT: u16 = 1000;
 
 /// Those that compile.
 #[derive(Default)]
 pub(crate) struct Expressions {
     compiled: Vec<Compiled>,
-    together: Option<Together>,
+    /// Counts how often another one had to go by itself, or joined again.
+    membership: Cell<u64>,
 }
 
 struct Compiled {
-    /// As it stands in the list.
-    source: String,
-    single: Single,
-}
-
-enum Single {
-    Text(Expression<String>),
-    Number(Expression<i64>),
-    Truth(Expression<bool>),
+    /// As it stands in a list.
+    item: String,
+    gives: Gives,
+    single: Expression<Vec<Bytes>>,
+    /// How often it still has to succeed by itself; 0 for one that is asked for together with others.
+    apart: Cell<u16>,
 }
 
 /// What they gave for one request or connection, by their numbers.
@@ -41,57 +45,95 @@ impl Expressions {
         if present != source {
             log::debug!("rewritten for this proxy: {source} is {present}");
         }
-        let in_list = match gives {
-            Gives::Text => format!("string({present}\n)"),
-            Gives::Number => format!("int({present}\n)"),
-            Gives::Truth => format!("({present}\n) ? true : false"),
-        };
-        if let Some(known) = self.compiled.iter().position(|compiled| compiled.source == in_list) {
+        let item = item(&present, gives);
+        if let Some(known) = self.compiled.iter().position(|compiled| compiled.item == item) {
             return Ok(known);
         }
+        // First as it stands, so that nothing around it makes sense of a mistake.
         let single = match gives {
-            Gives::Text => root.expression(&present).map(Single::Text),
-            Gives::Number => root.expression(&present).map(Single::Number),
-            Gives::Truth => root.expression(&present).map(Single::Truth),
+            Gives::Text => root.expression::<String>(&present).map(drop),
+            Gives::Number => root.expression::<i64>(&present).map(drop),
+            Gives::Truth => root.expression::<bool>(&present).map(drop),
         };
-        self.compiled.push(Compiled { source: in_list, single: single.map_err(|error| error.to_string())? });
+        let single = single.and_then(|()| root.expression(&format!("[{item}]")));
+        let single = single.map_err(|error| error.to_string())?;
+        self.compiled.push(Compiled { item, gives, single, apart: Cell::new(0) });
         Ok(self.compiled.len().saturating_sub(1))
-    }
-
-    /// To be called when all were added.
-    pub(crate) fn ready(mut self, root: &Root) -> Self {
-        self.together = Together::new(root, self.compiled.iter().map(|compiled| compiled.source.as_str()));
-        self
     }
 
     pub(crate) fn is_empty(&self) -> bool {
         self.compiled.is_empty()
     }
 
-    /// Evaluates all for the stream whose callback runs.
-    pub(crate) fn evaluate(&self) -> Results {
-        if let Some(values) = self.together.as_ref().and_then(Together::evaluate) {
-            let values = self.compiled.iter().zip(values);
-            return Results(values.map(|(compiled, value)| compiled.single.given(value)).collect());
+    /// A number that is another one when [`items`](Self::items) has changed.
+    pub(crate) fn membership(&self) -> u64 {
+        self.membership.get()
+    }
+
+    /// Those that are asked for together, as they stand in a list.
+    pub(crate) fn items(&self) -> impl Iterator<Item = &str> {
+        let together = self.compiled.iter().filter(|compiled| compiled.is_in_list());
+        together.map(|compiled| compiled.item.as_str())
+    }
+
+    /// What the list gave; the others are evaluated for the stream whose callback runs.
+    pub(crate) fn complete(&self, mut values: impl Iterator<Item = Bytes>) -> Results {
+        let given = |compiled: &Compiled| match compiled.is_in_list() {
+            true => compiled.given(values.next()),
+            false => self.evaluate(compiled),
+        };
+        Results(self.compiled.iter().map(given).collect())
+    }
+
+    /// Evaluates each by itself, and notes which must stay so.
+    pub(crate) fn apart(&self) -> Results {
+        Results(self.compiled.iter().map(|compiled| self.evaluate(compiled)).collect())
+    }
+
+    fn evaluate(&self, compiled: &Compiled) -> Given {
+        let (was_in_list, value) = (compiled.is_in_list(), compiled.evaluate());
+        if was_in_list != compiled.is_in_list() {
+            self.membership.set(self.membership.get().wrapping_add(1));
         }
-        Results(self.compiled.iter().map(|compiled| compiled.single.evaluate()).collect())
+        compiled.given(value)
     }
 }
 
-impl Single {
-    fn given(&self, value: Bytes) -> Given {
-        match self {
-            Self::Text(_) => text(String::from_utf8(value.into_vec()).ok()),
-            Self::Number(_) => Given::Number((*value).try_into().map(i64::from_le_bytes).unwrap_or_default()),
-            Self::Truth(_) => Given::Truth(*value == [1]),
-        }
+/// An expression as it stands in a list: it does not fail where something that it reads is absent.
+fn item(source: &str, gives: Gives) -> String {
+    let (value, absent) = match gives {
+        Gives::Text if presence::is_header(source) => (source.to_owned(), "'unknown'"),
+        Gives::Text => (format!("string({source}\n)"), "'unknown'"),
+        Gives::Number => (format!("int({source}\n)"), "0"),
+        Gives::Truth => (format!("(({source}\n) ? true : false)"), "false"),
+    };
+    match presence::condition(source) {
+        Some(condition) => format!("({condition}) ? {value}\n : {absent}"),
+        None => value,
+    }
+}
+
+impl Compiled {
+    fn is_in_list(&self) -> bool {
+        self.apart.get() == 0
     }
 
-    fn evaluate(&self) -> Given {
-        match self {
-            Self::Text(expression) => text(expression.evaluate().ok()),
-            Self::Number(expression) => Given::Number(expression.evaluate().unwrap_or_default()),
-            Self::Truth(expression) => Given::Truth(expression.evaluate().unwrap_or_default()),
+    /// `None` when it fails.
+    fn evaluate(&self) -> Option<Bytes> {
+        let value = self.single.evaluate().ok().and_then(|values| values.into_iter().next());
+        self.apart.set(if value.is_some() { self.apart.get().saturating_sub(1) } else { GOOD_CONDUCT });
+        value
+    }
+
+    /// A value, or what stands for that of an expression that fails.
+    fn given(&self, value: Option<Bytes>) -> Given {
+        match self.gives {
+            Gives::Text => text(value.and_then(|value| String::from_utf8(value.into_vec()).ok())),
+            Gives::Number => {
+                let number = value.and_then(|value| (*value).try_into().ok());
+                Given::Number(number.map(i64::from_le_bytes).unwrap_or_default())
+            }
+            Gives::Truth => Given::Truth(value.is_some_and(|value| *value == [1])),
         }
     }
 }

@@ -1,8 +1,10 @@
 //! What the proxy is asked about a request or a connection: all of it in one host call, where the proxy evaluates CEL.
 
+use crate::expressions::{Expressions, Results};
 use crate::policy::{Fact, Facts, Rules, Side};
 use crate::together::Together;
-use proxy_wasm_kit::{Bytes, Root, property};
+use proxy_wasm_kit::{Bytes, property};
+use std::cell::RefCell;
 
 /// An attribute: as an expression that never fails, and as the path to it.
 struct Asked {
@@ -15,32 +17,54 @@ struct Asked {
 pub(crate) struct Observer {
     asked: Vec<Asked>,
     together: Option<Together>,
+    /// The same and the operator's expressions, by which of those are in it.
+    joint: RefCell<Option<(u64, Option<Together>)>>,
 }
 
 /// The answers, in the order of what was asked.
 pub(crate) struct Answers(Vec<(Fact, Bytes)>);
 
 impl Observer {
-    pub(crate) fn of_requests(root: &Root, side: Side, rules: Rules) -> Self {
-        let asked = OF_REQUESTS.into_iter().chain(of_both()).chain(of_side(side, rules)).collect();
-        Self::new(root, asked)
+    pub(crate) fn of_requests(side: Side, rules: Rules) -> Self {
+        Self::new(OF_REQUESTS.into_iter().chain(of_both()).chain(of_side(side, rules)).collect())
     }
 
-    pub(crate) fn of_connections(root: &Root, side: Side, rules: Rules) -> Self {
-        Self::new(root, of_both().into_iter().chain(of_side(side, rules)).collect())
+    pub(crate) fn of_connections(side: Side, rules: Rules) -> Self {
+        Self::new(of_both().into_iter().chain(of_side(side, rules)).collect())
     }
 
-    fn new(root: &Root, asked: Vec<Asked>) -> Self {
-        let together = Together::new(root, asked.iter().map(|asked| asked.expression));
-        Self { asked, together }
+    fn new(asked: Vec<Asked>) -> Self {
+        let together = Together::new(asked.iter().map(|asked| asked.expression));
+        Self { asked, together, joint: RefCell::new(None) }
     }
 
-    /// Asks about the stream whose callback runs.
-    pub(crate) fn read(&self) -> Answers {
+    /// Asks about the stream whose callback runs, and what the operator wants to know of it.
+    pub(crate) fn read(&self, expressions: &Expressions) -> (Answers, Results) {
+        if let Some(values) = self.jointly(expressions) {
+            let mut values = values.into_iter();
+            let facts = self.asked.iter().map(|asked| asked.fact).zip(values.by_ref()).collect();
+            return (Answers(facts), expressions.complete(values));
+        }
+        (self.facts(), expressions.apart())
+    }
+
+    fn facts(&self) -> Answers {
         match self.together.as_ref().and_then(Together::evaluate) {
             Some(values) => Answers(self.asked.iter().map(|asked| asked.fact).zip(values).collect()),
             None => self.read_singly(|_| true),
         }
+    }
+
+    /// `None` where there is nothing to join, or it fails.
+    fn jointly(&self, expressions: &Expressions) -> Option<Vec<Bytes>> {
+        expressions.items().next()?;
+        self.together.as_ref().filter(|together| together.is_trusted())?;
+        let (membership, mut joint) = (expressions.membership(), self.joint.borrow_mut());
+        if joint.as_ref().is_none_or(|(of, _)| *of != membership) {
+            let facts = self.asked.iter().map(|asked| asked.expression);
+            *joint = Some((membership, Together::new(facts.chain(expressions.items()))));
+        }
+        joint.as_ref()?.1.as_ref()?.evaluate()
     }
 
     /// Asks about the stream that was entered; expressions would not see it.
@@ -107,23 +131,13 @@ macro_rules! metadata {
     };
 }
 
-/// A URI in a certificate; the native filter first asks what another filter has noted.
+/// What another filter may have noted.
 macro_rules! noted {
-    ($fact:ident: $noted:literal, $name:ident) => {
+    ($fact:ident: $name:literal) => {
         Asked {
             fact: Fact::$fact,
-            expression: concat!(
-                "'",
-                $noted,
-                "' in filter_state ? filter_state['",
-                $noted,
-                "'] : has(connection.",
-                stringify!($name),
-                ") ? connection.",
-                stringify!($name),
-                " : ''"
-            ),
-            path: &["connection", stringify!($name)],
+            expression: concat!("'", $name, "' in filter_state ? filter_state['", $name, "'] : ''"),
+            path: &["filter_state", $name],
         }
     };
 }
@@ -140,12 +154,7 @@ const OF_REQUESTS: [Asked; 8] = [
         expression: "'content-type' in request.headers ? request.headers['content-type'] : ''",
         path: &["request", "headers", "content-type"],
     },
-    Asked {
-        fact: Fact::Messages,
-        expression: "'envoy.filters.http.grpc_stats' in filter_state \
-                     ? filter_state['envoy.filters.http.grpc_stats'] : ''",
-        path: &["filter_state", "envoy.filters.http.grpc_stats"],
-    },
+    noted!(Messages: "envoy.filters.http.grpc_stats"),
 ];
 
 fn of_both() -> [Asked; 5] {
@@ -170,17 +179,16 @@ fn of_side(side: Side, rules: Rules) -> Vec<Asked> {
         perhaps!(SourcePrincipal: connection.uri_san_peer_certificate else "''"),
         perhaps!(DestinationPrincipal: connection.uri_san_local_certificate else "''"),
     ];
-    let noted = [
-        noted!(SourcePrincipal: "io.istio.peer_principal", uri_san_peer_certificate),
-        noted!(DestinationPrincipal: "io.istio.local_principal", uri_san_local_certificate),
-    ];
+    let noted = [noted!(NotedPeer: "io.istio.peer_principal"), noted!(NotedSelf: "io.istio.local_principal")];
     let mtls = always!(Mtls: connection.mtls);
     match (side, rules) {
         (Side::Outbound, Rules::Original) => upstream.into_iter().chain([endpoint]).collect(),
         (Side::Outbound, Rules::Native) => upstream.into_iter().chain([endpoint, namespace]).collect(),
         (Side::Inbound, Rules::Original) => downstream.into_iter().chain([mtls]).collect(),
-        (Side::Inbound, Rules::Native) => noted.into(),
+        (Side::Inbound, Rules::Native) => downstream.into_iter().chain(noted).collect(),
         (Side::Waypoint, Rules::Original) => downstream.into_iter().chain([mtls, endpoint]).collect(),
-        (Side::Waypoint, Rules::Native) => noted.into_iter().chain([endpoint, namespace]).collect(),
+        (Side::Waypoint, Rules::Native) => {
+            downstream.into_iter().chain(noted).chain([endpoint, namespace]).collect()
+        }
     }
 }

@@ -1,7 +1,7 @@
 //! Calls of gRPC and connections that are open, which are reported from time to time.
 
 use crate::expressions::Results;
-use crate::plugin::Plugin;
+use crate::plugin::{Ends, Plugin, is_settled};
 use crate::policy::{Fact, Facts, Protocol, Side, Value};
 use proxy_wasm_kit::{Bytes, ContextId};
 use std::cell::{Cell, OnceCell, RefCell};
@@ -69,6 +69,11 @@ impl Call {
         Self { host, reported: Cell::new((0, 0)) }
     }
 
+    /// The host that it was reported under; `None` when it was not.
+    pub(crate) fn reported_host(&self) -> Option<&Bytes> {
+        (self.reported.get() != (0, 0)).then_some(&self.host)
+    }
+
     /// How many messages there are that were not reported; now they are.
     pub(crate) fn unreported(&self, (request, response): (u64, u64)) -> (u64, u64) {
         let (known_request, known_response) = self.reported.replace((request, response));
@@ -84,11 +89,15 @@ impl Call {
         let look = |wanted: fn(Fact) -> bool| plugin.look_at(side, Protocol::Grpc, wanted);
         let counted = look(|fact| fact == Fact::Messages).map(|answers| answers.facts().messages());
         let Some(messages) = counted.filter(|messages| *messages != self.reported.get()) else { return };
+        let other = plugin.other(side);
+        if plugin.calls_wait() && !is_settled(side, other.as_ref()) {
+            return;
+        }
         let Some(answers) = look(is_of_open_calls) else { return };
         let mut facts = answers.facts();
         facts.set(Fact::Host, &self.host);
         let (request, response) = self.unreported(messages);
-        let ends = plugin.ends(side, &facts);
+        let ends = plugin.ends_with(side, other, &facts);
         plugin.report((side, Protocol::Grpc), &facts, &ends, &Results::default(), |value| match value {
             Value::RequestMessages => Some(request),
             Value::ResponseMessages => Some(response),
@@ -121,6 +130,7 @@ pub(crate) struct Connection {
     /// Bytes to the client.
     pub(crate) sent: Amount,
     is_counted: Cell<bool>,
+    idle: Idle,
     results: OnceCell<Results>,
 }
 
@@ -137,6 +147,10 @@ impl Amount {
         self.total.set(self.total.get().saturating_add(amount));
     }
 
+    fn total(&self) -> u64 {
+        self.total.get()
+    }
+
     fn has_news(&self) -> bool {
         self.total.get() != self.reported.get()
     }
@@ -146,26 +160,60 @@ impl Amount {
     }
 }
 
+/// How often a connection is looked at whose other end is not known yet: always when bytes have come, and otherwise after 1,
+/// 2, 4 and up to 64 reports. There may be many that nobody will ever know.
+#[derive(Default)]
+struct Idle {
+    bytes: Cell<(u64, u64)>,
+    left: Cell<u8>,
+    wait: Cell<u8>,
+}
+
+impl Idle {
+    fn skips(&self, received: u64, sent: u64) -> bool {
+        if self.bytes.replace((received, sent)) != (received, sent) {
+            self.left.set(0);
+            self.wait.set(1);
+            return false;
+        }
+        match self.left.get().checked_sub(1) {
+            Some(left) => self.left.set(left),
+            None => {
+                self.left.set(self.wait.get());
+                self.wait.set(self.wait.get().saturating_mul(2).clamp(1, 64));
+                return false;
+            }
+        }
+        true
+    }
+}
+
 impl Connection {
     /// Bytes have come from the server: now all is there that expressions may ask for, and they may be asked.
     pub(crate) fn evaluate(&self, plugin: &Plugin) {
-        if plugin.has_expressions() {
-            self.results.get_or_init(|| plugin.results());
+        if plugin.has_expressions() && self.results.get().is_none() {
+            let seen = plugin.see(plugin.side(), Protocol::Tcp);
+            self.results.get_or_init(|| seen.map(|(_, results)| results).unwrap_or_default());
         }
     }
 
-    /// While it is open: as soon as it is known who is at the other end, or that nobody will say. What is idle costs
-    /// nothing.
+    /// While it is open: as soon as it is known who is at the other end, or that nobody will say. What is idle costs nothing
+    /// then, and little before.
     fn report(&self, plugin: &Plugin) {
         let none = Results::default();
         let results = if plugin.has_expressions() { self.results.get() } else { Some(&none) };
         let has_news = !self.is_counted.get() || self.received.has_news() || self.sent.has_news();
         let Some(results) = results.filter(|_| has_news) else { return };
+        if !self.is_counted.get() && self.idle.skips(self.received.total(), self.sent.total()) {
+            return;
+        }
         let side = plugin.side();
-        let look = |wanted: fn(Fact) -> bool| plugin.look_at(side, Protocol::Tcp, wanted);
-        let Some(endpoint) = look(|fact| fact == Fact::Endpoint) else { return };
-        let ends = plugin.ends(side, &endpoint.facts());
-        if let Some(answers) = ends.are_settled(side).then(|| look(|_| true)).flatten() {
+        let other = plugin.other(side);
+        if !is_settled(side, other.as_ref()) {
+            return;
+        }
+        if let Some(answers) = plugin.look_at(side, Protocol::Tcp, |_| true) {
+            let ends = plugin.ends_with(side, other, &answers.facts());
             self.write(plugin, side, &answers.facts(), &ends, results, false);
         }
     }
@@ -173,10 +221,10 @@ impl Connection {
     /// It is over.
     pub(crate) fn finish(&self, plugin: &Plugin) {
         let side = plugin.side();
-        let Some(answers) = plugin.see_connection(side) else { return };
+        let Some((answers, results)) = plugin.see(side, Protocol::Tcp) else { return };
         let facts = answers.facts();
         let ends = plugin.ends(side, &facts);
-        self.write(plugin, side, &facts, &ends, &plugin.results(), true);
+        self.write(plugin, side, &facts, &ends, &results, true);
     }
 
     fn write(
@@ -184,7 +232,7 @@ impl Connection {
         plugin: &Plugin,
         side: Side,
         facts: &Facts<'_>,
-        ends: &crate::plugin::Ends,
+        ends: &Ends,
         results: &Results,
         is_over: bool,
     ) {

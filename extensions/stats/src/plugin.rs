@@ -56,9 +56,8 @@ impl Plugin {
         let version = node().metadata("ISTIO_VERSION").ok().flatten().unwrap_or_default();
         root.gauge(&policy.build(&String::from_utf8_lossy(&version)))?.set(1)?;
         let sides = side.map_or_else(|| vec![Side::Inbound, Side::Outbound], |side| vec![side]);
-        let watched = |side| {
-            (side, Observer::of_requests(root, side, rules), Observer::of_connections(root, side, rules))
-        };
+        let watched =
+            |side| (side, Observer::of_requests(side, rules), Observer::of_connections(side, rules));
         let plugin = Rc::new(Self {
             reporter: Reporter::new(root, plans, max_series, vectors.unwrap_or(NonZeroUsize::MIN))?,
             policy,
@@ -96,14 +95,9 @@ impl Plugin {
         Some(if protocol == Protocol::Tcp { connections } else { requests })
     }
 
-    /// Asks about the request whose callback runs.
-    pub(crate) fn see_request(&self, side: Side) -> Option<Answers> {
-        self.observer(side, Protocol::Http).map(Observer::read)
-    }
-
-    /// Asks about the connection whose callback runs.
-    pub(crate) fn see_connection(&self, side: Side) -> Option<Answers> {
-        self.observer(side, Protocol::Tcp).map(Observer::read)
+    /// Asks about the request or connection whose callback runs, and evaluates the operator's expressions for it.
+    pub(crate) fn see(&self, side: Side, protocol: Protocol) -> Option<(Answers, Results)> {
+        self.observer(side, protocol).map(|observer| observer.read(&self.expressions))
     }
 
     /// Asks about a call or connection that was entered.
@@ -120,21 +114,41 @@ impl Plugin {
         self.policy.protocol(content_type)
     }
 
-    pub(crate) fn results(&self) -> Results {
-        if self.expressions.is_empty() { Results::default() } else { self.expressions.evaluate() }
-    }
-
     pub(crate) fn has_expressions(&self) -> bool {
         !self.expressions.is_empty()
     }
 
     /// Who stands at the other ends of a stream.
     pub(crate) fn ends(&self, side: Side, facts: &policy::Facts<'_>) -> Ends {
-        let downstream = (side != Side::Outbound).then(|| self.peers.peer(End::Downstream)).flatten();
+        self.ends_with(side, self.other(side), facts)
+    }
+
+    /// The other end, by what it says of itself.
+    pub(crate) fn other(&self, side: Side) -> Option<Rc<Workload>> {
+        self.peers.peer(end(side))
+    }
+
+    /// Whether calls that are open wait for their peers, as connections do.
+    pub(crate) fn calls_wait(&self) -> bool {
+        self.policy.rules == Rules::Native
+    }
+
+    /// The same where the other end has been asked for already.
+    pub(crate) fn ends_with(
+        &self,
+        side: Side,
+        other: Option<Rc<Workload>>,
+        facts: &policy::Facts<'_>,
+    ) -> Ends {
         let endpoint = || self.peers.endpoint(facts.text(policy::Fact::Endpoint));
-        let upstream =
-            (side != Side::Inbound).then(|| self.peers.peer(End::Upstream).or_else(endpoint)).flatten();
-        Ends { downstream, upstream }
+        match side {
+            Side::Outbound => Ends { downstream: None, upstream: other.or_else(endpoint) },
+            Side::Inbound => Ends { downstream: other, upstream: None },
+            Side::Waypoint => {
+                let upstream = self.peers.peer(End::Upstream).or_else(endpoint);
+                Ends { downstream: other, upstream }
+            }
+        }
     }
 
     /// Adds to the metrics what is known of a stream now.
@@ -152,14 +166,15 @@ impl Plugin {
     }
 }
 
-impl Ends {
-    /// Whether the other end is known, or will not be.
-    pub(crate) fn are_settled(&self, side: Side) -> bool {
-        match side {
-            Side::Outbound => self.upstream.is_some() || peers::takes_no_part(End::Upstream),
-            _ => self.downstream.is_some() || peers::takes_no_part(End::Downstream),
-        }
-    }
+/// Whether the other end has said who it is, or will not. What is known otherwise of an endpoint is no answer: it says less,
+/// and one stream would be counted under two names.
+pub(crate) fn is_settled(side: Side, other: Option<&Rc<Workload>>) -> bool {
+    other.is_some() || peers::takes_no_part(end(side))
+}
+
+/// The end that says who it is.
+fn end(side: Side) -> End {
+    if side == Side::Outbound { End::Upstream } else { End::Downstream }
 }
 
 fn complain(root: &Root, mistake: Mistake) {
@@ -209,5 +224,5 @@ fn plans(config: &Config, rules: Rules, root: &Root) -> (Plans, Expressions) {
     let may_redefine = rules == Rules::Original;
     let (plans, mistakes) = Plans::new(&config.definitions, &config.metrics, may_redefine, &mut compile);
     mistakes.into_iter().for_each(|mistake| complain(root, mistake));
-    (plans, expressions.ready(root))
+    (plans, expressions)
 }

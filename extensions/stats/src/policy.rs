@@ -91,6 +91,10 @@ pub enum Fact {
     SourcePrincipal,
     /// The server's identity.
     DestinationPrincipal,
+    /// The client's identity, as another filter has noted it.
+    NotedPeer,
+    /// The server's identity, likewise.
+    NotedSelf,
     /// What the endpoint says of itself.
     Endpoint,
     /// How many messages a gRPC call has had so far.
@@ -99,7 +103,7 @@ pub enum Fact {
 
 /// What the proxy answered. What it did not know is empty.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Facts<'a>([&'a [u8]; 18]);
+pub struct Facts<'a>([&'a [u8]; 20]);
 
 impl<'a> Facts<'a> {
     /// Notes an answer.
@@ -239,8 +243,7 @@ impl Policy {
     /// Without a certificate of the server, the native filter believes what its metadata say; so does a waypoint, whose
     /// own certificate is not the server's.
     fn principals<'a>(&self, side: Side, facts: &Facts<'a>, peers: Peers<'a>) -> (&'a [u8], &'a [u8]) {
-        let (source, destination) =
-            (facts.text(Fact::SourcePrincipal), facts.text(Fact::DestinationPrincipal));
+        let (source, destination) = self.proven(facts);
         let said = peers.upstream.map(|peer| peer.identity.as_bytes()).unwrap_or_default();
         let believes = match side {
             Side::Outbound => destination.is_empty(),
@@ -250,11 +253,21 @@ impl Policy {
         (source, if believes && self.rules == Rules::Native { said } else { destination })
     }
 
+    /// What another filter has noted counts for both sides, or for none: it knows more than the certificates of this
+    /// connection, which may be a tunnel's.
+    fn proven<'a>(&self, facts: &Facts<'a>) -> (&'a [u8], &'a [u8]) {
+        let noted = (facts.text(Fact::NotedPeer), facts.text(Fact::NotedSelf));
+        if self.rules == Rules::Native && (!noted.0.is_empty() || !noted.1.is_empty()) {
+            return noted;
+        }
+        (facts.text(Fact::SourcePrincipal), facts.text(Fact::DestinationPrincipal))
+    }
+
     fn security(&self, side: Side, facts: &Facts<'_>) -> &'static str {
-        let has = |fact| !facts.text(fact).is_empty();
+        let (source, destination) = self.proven(facts);
         let is_mutual = match self.rules {
             Rules::Original => facts.text(Fact::Mtls) == [1],
-            Rules::Native => has(Fact::SourcePrincipal) && has(Fact::DestinationPrincipal),
+            Rules::Native => !source.is_empty() && !destination.is_empty(),
         };
         match (side, is_mutual) {
             (Side::Outbound, _) => "",

@@ -36,10 +36,13 @@ impl Request {
 
     fn report(&self, plugin: &Plugin) {
         let side = plugin.side();
-        let Some(answers) = plugin.see_request(side) else { return };
-        let facts = answers.facts();
-        let protocol = plugin.protocol(facts.text(Fact::ContentType));
-        let (ends, results) = (plugin.ends(side, &facts), plugin.results());
+        let Some((answers, results)) = plugin.see(side, Protocol::Http) else { return };
+        let mut facts = answers.facts();
+        // A route may have rewritten the host since.
+        if let Some(host) = self.call.as_ref().and_then(|call| call.reported_host()) {
+            facts.set(Fact::Host, host);
+        }
+        let (protocol, ends) = (plugin.protocol(facts.text(Fact::ContentType)), plugin.ends(side, &facts));
         let messages = facts.messages();
         let (requests, responses) = self.call.as_ref().map_or(messages, |call| call.unreported(messages));
         let number = |fact| facts.number(fact).and_then(|number| u64::try_from(number).ok());

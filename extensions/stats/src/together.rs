@@ -1,6 +1,6 @@
 //! Several expressions in one host call: a list in CEL.
 
-use proxy_wasm_kit::{Bytes, Expression, Root};
+use proxy_wasm_kit::{Bytes, Expression};
 use std::cell::Cell;
 
 /// How many times things are asked for singly after a list has failed. What failed once is likely to fail again.
@@ -15,11 +15,16 @@ pub(crate) struct Together {
 
 impl Together {
     /// `None` when it would not be worth it, or the proxy evaluates no expressions.
-    pub(crate) fn new<'a>(root: &Root, items: impl Iterator<Item = &'a str>) -> Option<Self> {
+    pub(crate) fn new<'a>(items: impl Iterator<Item = &'a str>) -> Option<Self> {
         // An item may end in a comment.
         let items: Vec<String> = items.map(|item| format!("({item}\n)")).collect();
-        let list = (items.len() > 1).then(|| root.expression(&format!("[{}]", items.join(","))).ok());
+        let list = (items.len() > 1).then(|| Expression::compile(&format!("[{}]", items.join(","))).ok());
         Some(Self { list: list.flatten()?, size: items.len(), singly: Cell::new(0) })
+    }
+
+    /// Whether it has not failed of late.
+    pub(crate) fn is_trusted(&self) -> bool {
+        self.singly.get() == 0
     }
 
     /// `None` when they have to be asked for singly.

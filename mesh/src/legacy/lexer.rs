@@ -1,13 +1,13 @@
 //! The words of an expression in CEL: enough of its grammar to know where names stand.
 
 #[derive(Clone, Copy)]
-pub(super) struct Token<'a> {
-    pub(super) kind: Kind,
-    pub(super) text: &'a str,
+pub(crate) struct Token<'a> {
+    pub(crate) kind: Kind,
+    pub(crate) text: &'a str,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(crate) enum Kind {
     /// White space or a comment.
     Gap,
     /// An identifier or a keyword.
@@ -20,7 +20,7 @@ pub(super) enum Kind {
 }
 
 /// The first token, and what is behind it. All tokens together are the expression.
-pub(super) fn next(rest: &str) -> Option<(Token<'_>, &str)> {
+pub(crate) fn next(rest: &str) -> Option<(Token<'_>, &str)> {
     let first = rest.chars().next()?;
     let (kind, length) = if let Some(length) = quoted(rest) {
         (Kind::Text, length)
@@ -37,6 +37,16 @@ pub(super) fn next(rest: &str) -> Option<(Token<'_>, &str)> {
     };
     let (text, behind) = rest.split_at_checked(length)?;
     Some((Token { kind, text }, behind))
+}
+
+/// All tokens, one after the other.
+pub(crate) fn tokens(expression: &str) -> impl Iterator<Item = Token<'_>> {
+    let mut rest = expression;
+    std::iter::from_fn(move || {
+        let (token, behind) = next(rest)?;
+        rest = behind;
+        Some(token)
+    })
 }
 
 fn is_of_name(character: char) -> bool {

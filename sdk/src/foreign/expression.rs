@@ -52,8 +52,22 @@ pub struct Expression<T> {
 }
 
 impl<T: CelType> Expression<T> {
-    /// The source is compiled twice: as it stands, since with a conversion around it a stray bracket could still make sense.
-    pub(crate) fn compile(source: &str) -> Result<Self, ConfigError> {
+    /// Compiles an expression in any callback, where [`Root::expression`](crate::Root::expression) does it for the configuration.
+    /// That takes the proxy some ten microseconds: keep what it gives.
+    ///
+    /// ```
+    /// # use proxy_wasm_kit::prelude::*;
+    /// /// Several expressions in one host call.
+    /// fn together(sources: &[&str]) -> Result<Expression<Vec<Bytes>>, ConfigError> {
+    ///     Expression::compile(&format!("[{}]", sources.join(",")))
+    /// }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// The proxy refuses the expression, or evaluates none at all; the error says which.
+    // Twice: as it stands, since with a conversion around it a stray bracket could still make sense.
+    pub fn compile(source: &str) -> Result<Self, ConfigError> {
         let as_it_stands = Self::create(source).map_err(refused)?;
         match T::converted(source) {
             Some(converted) => Self::create(&converted).map_err(refused),
