@@ -5,8 +5,9 @@ mod locate;
 mod message;
 
 use crate::error::HostError;
+use locate::Step;
 use serde::de::DeserializeOwned;
-use serde_json::Value;
+use serde_json::{Map, Value};
 use std::fmt;
 
 /// More than any configuration holds; the proxy clips it to what is there.
@@ -37,6 +38,47 @@ pub enum UnknownKeys {
     Refuse,
     /// They are left out, with a warning line each. For drop-in replacements of an extension that ignored them.
     Warn,
+}
+
+/// What becomes of values that do not fit their type: a text where there must be a number, a word that is none of those known.
+///
+/// ```
+/// use proxy_wasm_kit::prelude::*;
+///
+/// # struct DropIn;
+/// # #[derive(serde::Deserialize)]
+/// # #[serde(deny_unknown_fields)]
+/// # struct Config {}
+/// # struct Filter;
+/// # impl HttpFilter for Filter {}
+/// impl Extension for DropIn {
+///     const WRONG_VALUES: WrongValues = WrongValues::LeaveOut;
+/// #     type Config = Config;
+/// #     type Filter = Filter;
+/// #     fn configure(_: Config, _: &Root) -> Result<Self, ConfigError> { Ok(Self) }
+/// #     fn filter(self: &Rc<Self>) -> Filter { Filter }
+/// }
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WrongValues {
+    /// They refuse the configuration.
+    Refuse,
+    /// They count as if they were not there, with a warning line each, and the rest holds. For drop-in replacements of an
+    /// extension that went on without them. Of a list, an element that is wrong becomes an empty object or text where that
+    /// fits, so that the others keep their numbers.
+    LeaveOut,
+}
+
+/// What is let pass of a configuration.
+#[derive(Clone, Copy)]
+pub(crate) struct Lenience {
+    pub(crate) unknown_keys: UnknownKeys,
+    pub(crate) wrong_values: WrongValues,
+}
+
+impl Lenience {
+    pub(crate) const NONE: Self =
+        Self { unknown_keys: UnknownKeys::Refuse, wrong_values: WrongValues::Refuse };
 }
 
 /// Why a configuration is refused: what is wrong, and where.
@@ -155,8 +197,8 @@ impl From<HostError> for ConfigError {
     }
 }
 
-/// Reads a configuration. Unknown keys that are let pass are logged, one line for each kind of place.
-pub(crate) fn read<T: DeserializeOwned>(text: &[u8], unknown: UnknownKeys) -> Result<T, ConfigError> {
+/// Reads a configuration. What is let pass is logged: unknown keys by one line for each kind of place, wrong values singly.
+pub(crate) fn read<T: DeserializeOwned>(text: &[u8], lenience: Lenience) -> Result<T, ConfigError> {
     if text.iter().all(u8::is_ascii_whitespace) {
         // An operator who gives no configuration means the defaults; a type without fields may also be `()`.
         return parse(b"{}")
@@ -168,7 +210,7 @@ pub(crate) fn read<T: DeserializeOwned>(text: &[u8], unknown: UnknownKeys) -> Re
         return Err(ConfigError::new("expected an object, found a list"));
     }
     match parse(text) {
-        Err(failure) if unknown == UnknownKeys::Warn => lenient(text, failure),
+        Err(failure) if lenience.allows(&failure) => lenient(text, failure, lenience),
         result => result.map_err(|failure| failure.error),
     }
 }
@@ -176,15 +218,34 @@ pub(crate) fn read<T: DeserializeOwned>(text: &[u8], unknown: UnknownKeys) -> Re
 /// What a parser found wrong.
 struct Failure {
     error: ConfigError,
-    /// The key, when the fault is that the type does not know it.
-    unknown_key: Option<String>,
+    fault: Fault,
+}
+
+enum Fault {
+    /// The type does not know this key.
+    UnknownKey(String),
+    /// The value here does not fit, or is no JSON.
+    WrongValue(Vec<Step>),
+    /// There is more than a value.
+    Other,
 }
 
 impl Failure {
-    fn new(path: String, error: &serde_json::Error) -> Self {
+    fn new(path: &serde_path_to_error::Path, error: &serde_json::Error) -> Self {
         let message = message::describe(&error.to_string());
         let place = Some(Place { line: error.line(), column: error.column() });
-        Self { error: ConfigError { path, place, message: message.text }, unknown_key: message.unknown_key }
+        let fault = match message.unknown_key {
+            Some(key) => Fault::UnknownKey(key),
+            None => Fault::WrongValue(locate::steps_of(path)),
+        };
+        Self { error: ConfigError { path: path_of(path), place, message: message.text }, fault }
+    }
+
+    /// More than a value.
+    fn of_text(error: &serde_json::Error) -> Self {
+        let message = message::describe(&error.to_string()).text;
+        let place = Some(Place { line: error.line(), column: error.column() });
+        Self { error: ConfigError { path: String::new(), place, message }, fault: Fault::Other }
     }
 
     /// For errors about a text that stands in for the configuration.
@@ -193,11 +254,21 @@ impl Failure {
     }
 }
 
+impl Lenience {
+    fn allows(self, failure: &Failure) -> bool {
+        match &failure.fault {
+            Fault::UnknownKey(_) => self.unknown_keys == UnknownKeys::Warn,
+            Fault::WrongValue(steps) => self.wrong_values == WrongValues::LeaveOut && !steps.is_empty(),
+            Fault::Other => false,
+        }
+    }
+}
+
 fn parse<T: DeserializeOwned>(text: &[u8]) -> Result<T, Failure> {
     let mut json = serde_json::Deserializer::from_slice(text);
     let value = serde_path_to_error::deserialize(&mut json)
-        .map_err(|error| Failure::new(path_of(error.path()), error.inner()))?;
-    json.end().map_err(|error| Failure::new(String::new(), &error))?;
+        .map_err(|error| Failure::new(error.path(), error.inner()))?;
+    json.end().map_err(|error| Failure::of_text(&error))?;
     Ok(value)
 }
 
@@ -206,37 +277,61 @@ fn path_of(path: &serde_path_to_error::Path) -> String {
     path.to_string().trim_end_matches(['.', '?']).to_owned()
 }
 
-/// More than a configuration for another program would have; each costs one more reading of the whole.
-const MAX_UNKNOWN_KEYS: usize = 32;
+/// More than a configuration for another program would have; each costs one more reading of the whole, or three.
+const MOST_LET_PASS: usize = 32;
 
-/// Takes unknown keys out, with a warning for each kind of place, until the rest fits or fails for another reason.
-fn lenient<T: DeserializeOwned>(text: &[u8], mut failure: Failure) -> Result<T, ConfigError> {
-    let mut value: Option<Value> = None;
-    for _ in 0..MAX_UNKNOWN_KEYS {
-        let Some(key) = &failure.unknown_key else { break };
-        let rest = match &mut value {
-            Some(rest) => rest,
-            // Without its path: to track that through a tree would be a tenth of all that reads configurations.
-            None => value.insert(
-                serde_json::from_slice(text).map_err(|error| Failure::new(String::new(), &error).error)?,
-            ),
+/// Takes out what is let pass, with a warning, until the rest fits or fails for another reason.
+fn lenient<T: DeserializeOwned>(text: &[u8], first: Failure, lenience: Lenience) -> Result<T, ConfigError> {
+    // Without its path: to track that through a tree would be a tenth of all that reads configurations.
+    let Ok(mut rest) = serde_json::from_slice::<Value>(text) else { return Err(first.error) };
+    let mut failure = first;
+    for _ in 0..MOST_LET_PASS {
+        if !lenience.allows(&failure) {
+            break;
+        }
+        failure = match take_out(&mut rest, failure, text)? {
+            Ok(config) => return Ok(config),
+            Err(next) => next,
         };
-        let removed = locate::remove_everywhere(rest, failure.error.path(), key);
-        let error = failure.without_place().located_in(text);
-        match removed {
+    }
+    Err(failure.without_place().located_in(text))
+}
+
+/// Takes one thing out, and reads the rest.
+fn take_out<T: DeserializeOwned>(
+    rest: &mut Value,
+    failure: Failure,
+    text: &[u8],
+) -> Result<Result<T, Failure>, ConfigError> {
+    let Failure { error, fault } = failure;
+    let error = ConfigError { place: None, ..error }.located_in(text);
+    match fault {
+        Fault::UnknownKey(key) => match locate::remove_everywhere(rest, &error.path, &key) {
             0 => return Err(error),
             1 => log::warn!("configuration key ignored: {error}"),
             many => log::warn!(
                 "configuration key ignored: {error}; also at {} more places",
                 many.saturating_sub(1)
             ),
+        },
+        Fault::WrongValue(steps) => {
+            log::warn!("configuration error: {error}; left out");
+            for stand_in in [Value::Object(Map::new()), Value::from("")] {
+                if !locate::replace_element(rest, &steps, stand_in) {
+                    break;
+                }
+                match parse(rest.to_string().as_bytes()) {
+                    Err(Failure { fault: Fault::WrongValue(again), .. }) if again == steps => {}
+                    read => return Ok(read),
+                }
+            }
+            if !locate::remove(rest, &steps) {
+                return Err(error);
+            }
         }
-        match parse(rest.to_string().as_bytes()) {
-            Ok(config) => return Ok(config),
-            Err(next) => failure = next,
-        }
+        Fault::Other => return Err(error),
     }
-    Err(if value.is_some() { failure.without_place().located_in(text) } else { failure.error })
+    Ok(parse(rest.to_string().as_bytes()))
 }
 
 #[cfg(test)]

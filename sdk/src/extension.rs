@@ -1,6 +1,6 @@
 //! The two traits an extension implements: one per plugin, one per HTTP stream.
 
-use crate::config::{ConfigError, UnknownKeys};
+use crate::config::{ConfigError, UnknownKeys, WrongValues};
 use crate::failure::Error;
 use crate::phase::{
     Log, RequestBody, RequestHeaders, RequestTrailers, ResponseBody, ResponseHeaders, ResponseTrailers,
@@ -80,6 +80,9 @@ pub trait Extension: Sized + 'static {
 
     /// What becomes of keys that the configuration does not know.
     const UNKNOWN_KEYS: UnknownKeys = UnknownKeys::Refuse;
+
+    /// What becomes of values that do not fit their type.
+    const WRONG_VALUES: WrongValues = WrongValues::Refuse;
 
     /// Builds the plugin. All work that can be done once is done here: indexes, compiled patterns, metric handles.
     ///

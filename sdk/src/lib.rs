@@ -151,7 +151,7 @@ mod watch;
 
 pub use bytes::Bytes;
 pub use callout::{Call, CallError, CallResponse, Cluster};
-pub use config::{ConfigError, UnknownKeys, lenient};
+pub use config::{ConfigError, UnknownKeys, WrongValues, lenient};
 pub use context::ContextId;
 pub use error::HostError;
 pub use extension::{Extension, HttpFilter, Result};
@@ -210,7 +210,7 @@ pub mod prelude {
         GrpcService, GrpcStream, Headers, HeadersMut, Histogram, HostError, HttpFilter, Labels, Lease, Log,
         Queue, Repeated, RequestBody, RequestHeaders, RequestTrailers, Response, ResponseBody,
         ResponseHeaders, ResponseTrailers, Result, Root, Schema, Shared, Snapshot, TcpExtension, TcpFilter,
-        TcpFlow, UnknownKeys, UpstreamData, Watch,
+        TcpFlow, UnknownKeys, UpstreamData, Watch, WrongValues,
     };
     pub use std::rc::Rc;
 }

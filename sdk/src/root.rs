@@ -4,7 +4,7 @@ use crate::abi::{self, Buffer};
 use crate::attributes::{Batch, Batched};
 use crate::bytes::Bytes;
 use crate::callout::Cluster;
-use crate::config::{self, ConfigError, UnknownKeys};
+use crate::config::{self, ConfigError, Lenience};
 use crate::dispatch::RootState;
 use crate::error::HostError;
 use crate::extension::Result;
@@ -98,7 +98,7 @@ impl Root {
     /// The configuration cannot be had, is not JSON, or does not fit `T`.
     pub fn vm_configuration<T: DeserializeOwned>(&self) -> Result<T, ConfigError> {
         let text = abi::buffer(Buffer::VmConfiguration, 0, config::LIMIT)?.unwrap_or_default();
-        config::read(&text, UnknownKeys::Refuse).map_err(|error| error.in_vm_configuration())
+        config::read(&text, Lenience::NONE).map_err(|error| error.in_vm_configuration())
     }
 
     /// Defines a counter. Envoy prefixes the name with `wasmcustom.`.

@@ -5,16 +5,59 @@ use serde::Deserializer;
 use serde::de::{MapAccess, Visitor};
 use serde_json::Value;
 use serde_json::value::RawValue;
+use serde_path_to_error::{Path, Segment};
 use std::fmt;
 
 /// One step of a path.
-enum Step<'a> {
-    Key(&'a str),
+#[derive(PartialEq, Eq)]
+pub(super) enum Step<K = String> {
+    Key(K),
     Index(usize),
 }
 
+/// The steps to a value; none where the path is not known as a whole.
+pub(super) fn steps_of(path: &Path) -> Vec<Step> {
+    let step = |segment: &Segment| match segment {
+        Segment::Map { key } => Some(Step::Key(key.clone())),
+        Segment::Seq { index } => Some(Step::Index(*index)),
+        _ => None,
+    };
+    path.iter().map(step).collect::<Option<_>>().unwrap_or_default()
+}
+
+/// The value that holds the last step, and that step.
+fn parent<'v, 's>(value: &'v mut Value, steps: &'s [Step]) -> Option<(&'v mut Value, &'s Step)> {
+    let (last, before) = steps.split_last()?;
+    let parent = before.iter().try_fold(value, |value, step| match step {
+        Step::Key(key) => value.get_mut(key),
+        Step::Index(index) => value.get_mut(index),
+    })?;
+    Some((parent, last))
+}
+
+/// Puts another value in the place of an element of a list; whether it is one.
+pub(super) fn replace_element(value: &mut Value, steps: &[Step], by: Value) -> bool {
+    let element = parent(value, steps).and_then(|(list, step)| match step {
+        Step::Index(index) => list.get_mut(index),
+        Step::Key(_) => None,
+    });
+    element.map(|element| *element = by).is_some()
+}
+
+/// Takes a value away; whether it was there.
+pub(super) fn remove(value: &mut Value, steps: &[Step]) -> bool {
+    match parent(value, steps) {
+        Some((Value::Object(object), Step::Key(key))) => object.remove(key).is_some(),
+        Some((Value::Array(list), Step::Index(index))) if *index < list.len() => {
+            list.remove(*index);
+            true
+        }
+        _ => false,
+    }
+}
+
 /// The steps of `a.b[2]`; a key that itself holds a dot or a bracket cannot be told from two steps.
-fn steps(path: &str) -> impl Iterator<Item = Step<'_>> {
+fn steps(path: &str) -> impl Iterator<Item = Step<&str>> {
     path.split(['.', '[']).filter(|step| !step.is_empty()).map(|step| {
         let index = step.strip_suffix(']').and_then(|digits| digits.parse().ok());
         index.map_or(Step::Key(step), Step::Index)

@@ -42,6 +42,8 @@ fn without_value(message: &str) -> String {
         if let Some((found, expected)) =
             message.strip_prefix(kind).and_then(|rest| rest.rsplit_once(", expected "))
         {
+            // The name of a type of ours says nothing to an operator.
+            let expected = if expected.starts_with("struct ") { "an object" } else { expected };
             return format!("expected {expected}, found {}", kind_of(found));
         }
     }

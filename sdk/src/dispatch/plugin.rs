@@ -5,7 +5,7 @@ use super::tasks::{self, Owner, Place, Task};
 use super::timers::Timers;
 use super::{HttpStream, guard, queues};
 use crate::abi::{self, Buffer};
-use crate::config::{self, ConfigError, UnknownKeys};
+use crate::config::{self, ConfigError, Lenience};
 use crate::context;
 use crate::extension::{Extension, Result};
 use crate::logger;
@@ -33,7 +33,8 @@ pub(crate) struct RootState {
 impl<E: Extension> Plugin<E> {
     /// Whether the configuration is accepted.
     pub(crate) fn configure(&mut self) -> bool {
-        self.configure_by(E::UNKNOWN_KEYS, E::configure, E::misconfigured)
+        let lenience = Lenience { unknown_keys: E::UNKNOWN_KEYS, wrong_values: E::WRONG_VALUES };
+        self.configure_by(lenience, E::configure, E::misconfigured)
     }
 
     /// The stream with this id begins.
@@ -54,7 +55,7 @@ impl<E> Plugin<E> {
     /// this makes begin when it is accepted.
     pub(super) fn configure_by<C: DeserializeOwned>(
         &mut self,
-        unknown: UnknownKeys,
+        lenience: Lenience,
         configure: fn(C, &Root) -> Result<E, ConfigError>,
         misconfigured: fn(ConfigError, &Root) -> Result<E, ConfigError>,
     ) -> bool {
@@ -62,7 +63,7 @@ impl<E> Plugin<E> {
             context::begin(self.state.id, false);
             self.state.end();
             logger::start();
-            match self.read(unknown, configure, misconfigured) {
+            match self.read(lenience, configure, misconfigured) {
                 Ok(extension) => self.extension = Some(Rc::new(extension)),
                 Err(error) => {
                     self.state.end();
@@ -77,13 +78,13 @@ impl<E> Plugin<E> {
 
     fn read<C: DeserializeOwned>(
         &self,
-        unknown: UnknownKeys,
+        lenience: Lenience,
         configure: fn(C, &Root) -> Result<E, ConfigError>,
         misconfigured: fn(ConfigError, &Root) -> Result<E, ConfigError>,
     ) -> Result<E, ConfigError> {
         let text = abi::buffer(Buffer::PluginConfiguration, 0, config::LIMIT)?.unwrap_or_default();
         let root = Root::new(self.state.clone(), text);
-        let configured = config::read(root.text(), unknown).and_then(|config| configure(config, &root));
+        let configured = config::read(root.text(), lenience).and_then(|config| configure(config, &root));
         let located = |error: ConfigError| error.located_in(root.text());
         configured.map_err(located).or_else(|error| misconfigured(error, &root)).map_err(located)
     }

@@ -4,6 +4,7 @@ use super::plugin::{Plugin, RootState};
 use super::tasks;
 use super::{Action, guard};
 use crate::abi;
+use crate::config::Lenience;
 use crate::context;
 use crate::extension::Result;
 use crate::tcp::{Closer, DownstreamData, TcpExtension, TcpFilter, TcpFlow, UpstreamData};
@@ -22,7 +23,8 @@ pub struct TcpStream<F> {
 impl<E: TcpExtension> Plugin<E> {
     /// Whether the configuration is accepted.
     pub(crate) fn configure_tcp(&mut self) -> bool {
-        self.configure_by(E::UNKNOWN_KEYS, E::configure, |error, _| Err(error))
+        let lenience = Lenience { unknown_keys: E::UNKNOWN_KEYS, ..Lenience::NONE };
+        self.configure_by(lenience, E::configure, |error, _| Err(error))
     }
 
     /// The connection with this id begins.
