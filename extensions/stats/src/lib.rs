@@ -31,16 +31,17 @@ impl Extension for Stats {
     type Filter = request::Request;
     /// The original ignored them.
     const UNKNOWN_KEYS: UnknownKeys = UnknownKeys::Warn;
+    /// The original went on with what it could read.
+    const WRONG_VALUES: WrongValues = WrongValues::LeaveOut;
 
     fn configure(config: config::Config, root: &Root) -> Result<Self, ConfigError> {
         Ok(Self(Some(Plugin::new(&config, root)?)))
     }
 
-    /// The original went on: without what it could not read, or without any metrics when that was all.
+    /// The original went on without any metrics when it could read nothing.
     fn misconfigured(error: ConfigError, root: &Root) -> Result<Self, ConfigError> {
-        let goes_on = !error.path().is_empty();
         root.complain(error);
-        if goes_on { Self::configure(config::Config::default(), root) } else { Ok(Self(None)) }
+        Ok(Self(None))
     }
 
     fn filter(self: &Rc<Self>) -> request::Request {
