@@ -185,6 +185,12 @@ impl Case {
         of_requests.map(|(name, _)| name.as_str()).chain(of_connections)
     }
 
+    /// The names of the metrics that must hold at the end.
+    pub(crate) fn metrics(&self) -> BTreeSet<&str> {
+        let after = self.expect.on(Host::Envoy).into_iter();
+        after.flat_map(|after| after.value.metrics.iter().flatten()).map(|(name, _)| name.as_str()).collect()
+    }
+
     /// The expressions whose values the case wants to see on any host.
     pub(crate) fn expressions(&self) -> BTreeSet<String> {
         let hosts = [Host::Native, Host::Wasm, Host::Envoy];

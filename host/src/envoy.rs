@@ -182,6 +182,18 @@ impl Envoy {
         }
     }
 
+    /// Waits until the proxy has given back the metrics of these names that earlier plugins had. It does so some time after
+    /// them, and begins at 0 when one of that name comes again, which would look as if it had not grown.
+    pub fn forget(&self, names: &BTreeSet<&str>) -> Result<(), Error> {
+        let start = Instant::now();
+        while start.elapsed() < GIVEN_BACK
+            && self.admin.metrics()?.keys().any(|name| names.contains(name.as_str()))
+        {
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        Ok(())
+    }
+
     /// Replaces the clusters by those of a plugin, and waits until Envoy has them.
     fn bring_clusters(&self, setup: &Setup) -> Result<servers::Servers, Error> {
         let servers = servers::Servers::start(&setup.clusters, &self.closed)?;
@@ -293,6 +305,9 @@ fn no_response(error: std::io::Error) -> Error {
     }
     Error(format!("no response: {error}"))
 }
+
+/// How long a proxy may take to give back the metrics of a plugin; it drains listeners for a second.
+const GIVEN_BACK: Duration = Duration::from_secs(5);
 
 /// Asks again and again until there is an answer; fails when that takes too long.
 fn wait<T>(what: impl fmt::Display, mut ask: impl FnMut() -> Result<Option<T>, Error>) -> Result<T, Error> {

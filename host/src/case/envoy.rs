@@ -77,6 +77,7 @@ fn run(envoy: &mut Envoy, module: &Path, case: &Case) -> Result<Seen, Error> {
     };
     let plugins = case.plugins().iter().map(|plugin| (plugin.module(module), &plugin.setup));
     let plugins: Vec<_> = plugins.collect();
+    envoy.forget(&case.metrics())?;
     match envoy.load(&plugins, filter, &filter_state)? {
         Start::Rejected(log) => Ok(Seen { rejected: true, log, ..Seen::default() }),
         Start::Serving(mut plugin) => serve(&mut plugin, case),
