@@ -80,6 +80,7 @@ fn base_path(given: &str) -> Result<String, Failure> {
 fn unreadable(file: &Path, error: &io::Error) -> Failure {
     let remedy = match error.kind() {
         io::ErrorKind::NotFound => "there is no such file".into(),
+        io::ErrorKind::IsADirectory => "is a folder; name the file in it".into(),
         io::ErrorKind::InvalidData => "is no text; an OpenAPI document is YAML or JSON".into(),
         _ => format!("cannot be read: {error}"),
     };

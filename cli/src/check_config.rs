@@ -93,6 +93,7 @@ fn print_schema(file: &Path, schema: Option<&serde_json::Value>) -> Result<(), F
 fn unreadable(file: &Path, error: &io::Error) -> Failure {
     let remedy = match error.kind() {
         io::ErrorKind::NotFound => "there is no such file".into(),
+        io::ErrorKind::IsADirectory => "is a folder; name the file in it".into(),
         io::ErrorKind::InvalidData => "is no text; a configuration is YAML or JSON".into(),
         _ => format!("cannot be read: {error}"),
     };

@@ -90,11 +90,12 @@ impl Node {
         if let Value::Map(entries) = &spec.value
             && let Some((key, _)) = entries.iter().find(|(key, _)| is_slip_of(&key.name, "pluginConfig"))
         {
-            let Key { place, name } = key;
+            let (place, name) = (key.place, key.name.escape_debug());
             return Err(format!("{place}: error: spec.{name}: unknown key; did you mean `pluginConfig`?"));
         }
         let place = spec.place;
-        Ok(spec.take("pluginConfig").unwrap_or_else(|| Self::nothing(place)))
+        let config = spec.take("pluginConfig").filter(|config| !matches!(config.value, Value::Null));
+        Ok(config.unwrap_or_else(|| Self::nothing(place)))
     }
 
     fn take(self, name: &str) -> Option<Self> {
@@ -146,14 +147,27 @@ impl Node {
     }
 }
 
+/// Limits for files that people name: descriptions of large APIs have a million values. What aliases may multiply stays
+/// bounded as by default.
 fn options() -> serde_saphyr::Options {
-    serde_saphyr::options! { strict_booleans: true }
+    let budget = serde_saphyr::budget! {
+        max_nodes: 20_000_000,
+        max_events: 40_000_000,
+        max_total_scalar_bytes: 1 << 30,
+    };
+    serde_saphyr::options! { strict_booleans: true, budget: budget }
 }
 
 fn unreadable(error: serde_saphyr::Error) -> String {
     let error = error.without_snippet();
     let place = error.location().map(|place| format!("{}:{}:", place.line(), place.column()));
-    format!("{} error: neither YAML nor JSON: {error}", place.unwrap_or_default())
+    let place = place.unwrap_or_default();
+    if let serde_saphyr::Error::DuplicateMappingKey { key: Some(key), .. } = error {
+        return format!("{place} error: the key `{}` is there twice; remove one", key.escape_debug());
+    }
+    let text = error.to_string();
+    let text = text.rsplit_once(" at line ").map_or(text.as_str(), |(text, _)| text);
+    format!("{place} error: neither YAML nor JSON: {text}")
 }
 
 /// Whether a name is almost this one.

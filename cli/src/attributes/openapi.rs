@@ -63,7 +63,14 @@ impl<'a> Document<'a> {
     /// All operations, the most specific path first.
     pub(super) fn operations(&mut self) -> Checked<Vec<Operation>> {
         self.check_version()?;
-        let paths = self.root.get("paths").ok_or_else(|| problem(self.root, "there are no `paths`"))?;
+        let paths = self.root.get("paths").ok_or_else(|| {
+            let others = if self.root.get("webhooks").is_some() {
+                "; webhooks are requests that the API sends"
+            } else {
+                ""
+            };
+            problem(self.root, format!("there are no `paths`{others}"))
+        })?;
         let servers = self.servers(self.root)?.unwrap_or_else(|| vec![String::new()]);
         let mut found = Vec::new();
         for (key, item) in entries(paths)?.iter().filter(|(key, _)| !key.name.starts_with("x-")) {
@@ -238,14 +245,11 @@ fn urls(server: &Node) -> Checked<Vec<String>> {
     while let Some((before, behind)) = rest.split_once('{') {
         let (name, behind) =
             behind.split_once('}').ok_or_else(|| problem(url, "expected a } behind the { of a variable"))?;
-        let values = values(server, name).ok_or_else(|| {
-            problem(
-                url,
-                format!(
-                    "the variable `{name}` has no `default` under `variables`; add it, or give --base-path"
-                ),
-            )
-        })?;
+        let values = values(server, name)?;
+        if values.is_empty() {
+            let remedy = "under `variables`; add it, or give --base-path";
+            return Err(problem(url, format!("the variable `{name}` has no `default` {remedy}")));
+        }
         let with = |url: &String| {
             values.iter().map(move |value| format!("{url}{before}{value}")).collect::<Vec<_>>()
         };
@@ -262,19 +266,20 @@ fn urls(server: &Node) -> Checked<Vec<String>> {
     Ok(urls)
 }
 
-/// The values that a variable can have.
-fn values(server: &Node, name: &str) -> Option<BTreeSet<String>> {
-    let variable = server.get("variables")?.get(name)?;
+/// The values that a variable can have. They are texts, and ports are often written as numbers.
+fn values(server: &Node, name: &str) -> Checked<BTreeSet<String>> {
+    let Some(variable) = server.get("variables").and_then(|variables| variables.get(name)) else {
+        return Ok(BTreeSet::new());
+    };
     let choices = match variable.get("enum").map(|choices| &choices.value) {
         Some(Value::List(choices)) => choices.iter().collect(),
         _ => Vec::new(),
     };
-    let texts: BTreeSet<String> = choices
-        .into_iter()
-        .chain(variable.get("default"))
-        .filter_map(|node| text(node).ok().map(str::to_owned))
-        .collect();
-    (!texts.is_empty()).then_some(texts)
+    let value = |node: &Node| match &node.value {
+        Value::Number(number) if !number.is_f64() => Ok(number.to_string()),
+        _ => text(node).map(str::to_owned),
+    };
+    choices.into_iter().chain(variable.get("default")).map(value).collect()
 }
 
 /// The path of a URL, without a slash at its end.

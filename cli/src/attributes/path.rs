@@ -38,7 +38,9 @@ fn parameters(segment: &str) -> Result<Vec<&str>, String> {
     while let Some((before, behind)) = rest.split_once('{') {
         let closed = behind.split_once('}').filter(|(name, _)| !name.is_empty() && !name.contains('{'));
         let Some((name, behind)) = closed else {
-            return Err(format!("expected a name and a }} behind the {{ in `{segment}`"));
+            return Err(format!(
+                "expected a name and a }} behind the {{ in `{segment}`; a parameter is within one segment"
+            ));
         };
         if before.is_empty() && !names.is_empty() {
             return Err(format!(

@@ -39,6 +39,16 @@ impl Finding {
             Severity::Note => "note",
         };
         let path = if self.path.is_empty() { String::new() } else { format!("{}: ", self.path) };
-        format!("{}:{}: {word}: {path}{}", file.display(), self.place, self.message)
+        let said = printable(&format!("{path}{}", self.message));
+        format!("{}:{}: {word}: {said}", file.display(), self.place)
     }
+}
+
+/// What a module or a file says cannot break out of its line, or speak to the terminal.
+fn printable(text: &str) -> String {
+    let mut line = String::with_capacity(text.len());
+    for letter in text.chars() {
+        if letter.is_control() { line.extend(letter.escape_debug()) } else { line.push(letter) }
+    }
+    line
 }

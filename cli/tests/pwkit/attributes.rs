@@ -46,7 +46,10 @@ fn a_large_document_is_read() {
     let paths: String = (0..5000)
         .map(|number| format!("  /a{number}/{{id}}:\n    get:\n      operationId: Get{number}\n      description: {}\n      responses: {{ 200: {{ description: x }} }}\n", "x".repeat(200)))
         .collect();
-    let workshop = workshop("openapi-large", &format!("openapi: 3.0.0\npaths:\n{paths}"));
+    // As many values as the descriptions of the largest public APIs.
+    let values = "[x],".repeat(200_000);
+    let workshop =
+        workshop("openapi-large", &format!("openapi: 3.0.0\nx-values: [{values}]\npaths:\n{paths}"));
     let end = workshop.run(&["attributes", "from-openapi", "api.yaml"]);
     assert_eq!((end.code, end.stderr.as_str(), end.stdout.lines().count()), (Some(0), "", 5004));
 }
@@ -81,6 +84,8 @@ fn mistakes_are_told_with_place_and_remedy() {
     );
     run(relative, &["--base-path", "v1"])
         .assert_refused(2, "--base-path v1: expected a path that begins with /");
+    run("openapi: 3.0.0\npaths:\n  /a: { get: {} }\n  /a: { put: {} }\n", &[])
+        .assert_refused(3, "api.yaml:4:3: error: the key `/a` is there twice; remove one");
     let missing = Workshop::new("openapi-none").run(&["attributes", "from-openapi", "api.yaml"]);
     missing.assert_refused(3, "api.yaml: there is no such file");
     let broken = run("openapi: [\n", &[]);

@@ -176,6 +176,10 @@ fn a_manifest_of_istio_is_checked_where_the_configuration_stands() {
     );
     // Istio gives the plugin nothing then.
     assert_eq!(refused("istio-none", MODULE, &manifest("")), [missing("4:3"), REFUSED.to_owned()]);
+    assert_eq!(
+        refused("istio-null", MODULE, &manifest("  pluginConfig:\n")),
+        [missing("4:3"), REFUSED.to_owned()]
+    );
     let slip = "pwkit: c.yaml:5:3: error: spec.pluginconfig: unknown key; did you mean `pluginConfig`?";
     assert_eq!(refused("istio-slip", MODULE, &manifest("  pluginconfig:\n    name: x\n")), [slip]);
     let others = "kind: Namespace\n---\n";
@@ -183,6 +187,19 @@ fn a_manifest_of_istio_is_checked_where_the_configuration_stands() {
     check("istio-others", &format!("{others}{good}"), 0, &[TAKEN]);
     let two = "pwkit: c.yaml: error: 3 documents, 2 of them a WasmPlugin; give each a file of its own";
     assert_eq!(refused("istio-two", MODULE, &format!("{others}{good}---\n{good}")), [two]);
+}
+
+#[test]
+fn what_a_module_or_a_file_says_stays_in_its_line() {
+    let shouting = MODULE.replace("expected less", "\\1b[2J\\0a\\07 less");
+    let said = "c.yaml:4:11: error: rules[1].prefix: \\u{1b}[2J\\n\\u{7} less";
+    assert_eq!(
+        refused("terminal", &shouting.replace("(i32.const 78)", "(i32.const 76)"), &long()),
+        [said, REFUSED]
+    );
+    let known = "unknown key; known here: name, note, old, port, rules";
+    let said = format!("c.yaml:2:1: error: \\u{{1b}}[2J: {known}");
+    assert_eq!(refused("terminal-key", MODULE, "name: x\n\"\\e[2J\": 1\n"), [said, REFUSED.to_owned()]);
 }
 
 #[test]

@@ -86,6 +86,60 @@ paths:
 }
 
 #[test]
+fn documents_of_the_wild() {
+    // Open data of a patent office: a server with a variable in its scheme.
+    gives(
+        "servers:
+- url: '{scheme}://developer.uspto.gov/ds-api'
+  variables: { scheme: { description: The protocol, enum: [https, http], default: https } }
+paths:
+  /: { get: { operationId: list-data-sets } }
+  '/{dataset}/{version}/fields': { get: { operationId: list-searchable-fields } }
+  '/{dataset}/{version}/records': { post: { operationId: perform-search } }
+",
+        &[
+            "GET /ds-api/ list-data-sets",
+            "GET /ds-api/{dataset}/{version}/fields list-searchable-fields",
+            "POST /ds-api/{dataset}/{version}/records perform-search",
+        ],
+    );
+    // The petstore, with all that is beside operations; code hosting, OData, methods behind a colon.
+    gives(
+        r#"servers: [{ url: /api/v3, description: x }]
+webhooks: { new: { post: { operationId: sent } } }
+paths:
+  /pet/{petId}:
+    summary: x
+    parameters: [{ name: petId, in: path, required: true, schema: { type: integer } }]
+    get: { tags: [pet], operationId: getPetById, responses: { 200: { description: ok }, default: {} }, security: [{ k: [] }] }
+  /pet/findByStatus: { get: { operationId: findPetsByStatus } }
+  /pet/{petId}/uploadImage: { post: { callbacks: { done: { '{$request.body#/u}': { post: { operationId: inner } } } } } }
+  '/repos/{owner}/{repo}/compare/{base}...{head}': { get: { operationId: repos/compare-commits } }
+  "/users('{id}')/report(period='{period}')": { get: { operationId: report } }
+  '/v1/{name}:publish': { post: { operationId: publish } }
+  '/v1/{a}.{b}': { get: { operationId: two } }
+"#,
+        &[
+            "GET /api/v3/pet/findByStatus findPetsByStatus",
+            "POST /api/v3/v1/{name}:publish publish",
+            "GET /api/v3/v1/{a}.{b} two",
+            "GET /api/v3/pet/{petId} getPetById",
+            "POST /api/v3/pet/{petId}/uploadImage POST /pet/{petId}/uploadImage",
+            "GET /api/v3/repos/{owner}/{repo}/compare/{base}...{head} repos/compare-commits",
+            "GET /api/v3/users('{id}')/report(period='{period}') report",
+        ],
+    );
+    // A local server: its port is no text.
+    gives(
+        "servers: [{ url: 'http://localhost:{port}/{base}', variables: { port: { enum: [8080, 8443] }, base: { default: 1 } } }]
+paths: { /a: { get: { operationId: A } }, /b: { $ref: '#/components/pathItems/b' } }
+components: { pathItems: { b: { get: { operationId: B } } } }
+",
+        &["GET /1/a A", "GET /1/b B"],
+    );
+}
+
+#[test]
 fn references_within_the_document_are_followed() {
     gives(
         "paths:
@@ -131,6 +185,15 @@ fn mistakes_are_told_with_place_and_remedy() {
     refused("swagger: '2.0'", "1:1: this is OpenAPI 2 (Swagger); convert it");
     refused("openapi: 4.0.0", "1:1: expected OpenAPI 3, found \"4.0.0\"");
     refused("openapi: 3.0.0", "1:1: there are no `paths`");
+    refused("openapi: 3.1.0\nwebhooks: { a: { post: {} } }", "1:1: there are no `paths`; webhooks are");
+    refused(
+        "openapi: 3.0.0\npaths:\n  /#X-Amz-Target=A: { post: {} }",
+        "3:3: `/#X-Amz-Target=A`: a path with `#`",
+    );
+    refused(
+        "openapi: 3.0.0\npaths:\n  /{n=projects/*}:publish: { post: {} }",
+        "3:3: `/{n=projects/*}:publish`: expected a name",
+    );
     refused("openapi: 3.0\npaths: {}", "2:8: no path has an operation");
     refused("openapi: 3.0.0\npaths: []", "2:8: expected a mapping, found a list");
     refused("openapi: 3.0.0\npaths:\n  a: { get: {} }", "3:3: `a`: expected a path that begins with /");
@@ -152,6 +215,10 @@ fn mistakes_are_told_with_place_and_remedy() {
     );
     refused(&with("[{ url: '/{v}' }]"), "2:18: the variable `v` has no `default`");
     refused(&with("[{ url: '/{v' }]"), "2:18: expected a } behind");
+    refused(
+        &with("[{ url: '/{v}', variables: { v: { default: 1.10 } } }]"),
+        "2:53: expected a text (in quotes",
+    );
     let many = "{v}".repeat(10);
     let many = format!("[{{ url: /{many}, variables: {{ v: {{ enum: [a, b], default: a }} }} }}]")
         .replace("url: /", "url: '/")
