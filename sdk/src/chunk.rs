@@ -37,6 +37,19 @@ impl Chunk {
         Ok(())
     }
 
+    /// More than there are is all of them.
+    pub(crate) fn cut(&mut self, size: usize) -> Result<(), HostError> {
+        let size = size.min(self.size);
+        // Of no bytes the proxy would make an edit all the same.
+        if size == 0 {
+            return Ok(());
+        }
+        length::require_free(self.buffer)?;
+        abi::set_buffer(self.buffer, 0, size, b"")?;
+        self.size = self.size.saturating_sub(size);
+        Ok(())
+    }
+
     pub(crate) fn append(&mut self, data: &[u8]) -> Result<(), HostError> {
         if !data.is_empty() {
             length::require_free(self.buffer)?;

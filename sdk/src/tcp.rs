@@ -336,6 +336,22 @@ macro_rules! data_views {
                 self.chunk.replace(with.as_ref())
             }
 
+            /// Takes the first `size` bytes away; what is behind them is not copied.
+            ///
+            /// ```
+            /// # use proxy_wasm_kit::prelude::*;
+            #[doc = concat!("fn skip_greeting(data: &mut ", stringify!($name), "<'_>) -> Result<(), HostError> {")]
+            ///     data.cut(8)
+            /// }
+            /// ```
+            ///
+            /// # Errors
+            ///
+            /// `proxy_set_buffer_bytes` failed.
+            pub fn cut(&mut self, size: usize) -> Result<(), HostError> {
+                self.chunk.cut(size)
+            }
+
             /// Puts `more` behind the bytes at hand.
             ///
             /// ```
