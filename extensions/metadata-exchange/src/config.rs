@@ -3,7 +3,7 @@
 use proxy_wasm_kit::lenient::flag;
 use proxy_wasm_kit::{Config, Schema};
 use serde::Deserialize;
-use serde::de::{Deserializer, Error, Unexpected, Visitor};
+use serde::de::{Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use std::fmt;
 
 /// The plugin configuration.
@@ -12,9 +12,9 @@ use std::fmt;
 #[schema(unknown_keys = "warn")]
 pub struct Config {
     /// How many peers are remembered; 0 or less: none.
-    #[serde(default, deserialize_with = "present_number")]
+    #[serde(default, deserialize_with = "size")]
     #[schema(json = r#""type":["number","string"]"#)]
-    pub max_peer_cache_size: Option<i64>,
+    pub max_peer_cache_size: Size,
     /// Who is downstream: the mesh, or anybody.
     #[serde(default)]
     pub trust: Trust,
@@ -60,9 +60,31 @@ impl Config {
 
     /// How many peers are remembered. What a proxy cannot count is as many as it can.
     pub fn most_peers(&self) -> usize {
-        let most = self.max_peer_cache_size.unwrap_or(500).max(0);
-        u32::try_from(most).unwrap_or(u32::MAX) as usize
+        let Size::Of(most) = self.max_peer_cache_size else { return USUAL_SIZE };
+        u32::try_from(most.max(0)).unwrap_or(u32::MAX) as usize
     }
+
+    /// What is wrong, and guards nothing: as with the original, the default stands in for it.
+    pub fn mistake(&self) -> Option<(&'static str, String)> {
+        let Size::Wrong(found) = self.max_peer_cache_size else { return None };
+        let remedy = format!("{USUAL_SIZE} is used; write a number, as in \"max_peer_cache_size\": 1000");
+        Some(("max_peer_cache_size", format!("expected a whole number, found {found}; {remedy}")))
+    }
+}
+
+/// How many peers are remembered where nobody says so, as by the original.
+const USUAL_SIZE: usize = 500;
+
+/// A number as the original read it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Size {
+    /// Not stated.
+    #[default]
+    Usual,
+    /// Of a number its whole part.
+    Of(i64),
+    /// Something else.
+    Wrong(&'static str),
 }
 
 /// Who is downstream.
@@ -148,35 +170,52 @@ fn present_flag<'de, D: Deserializer<'de>>(from: D) -> Result<Option<bool>, D::E
 }
 
 /// `10`, `10.0` or `"10"`: Istio hands plugin configurations through a type whose numbers are all floating.
-fn present_number<'de, D: Deserializer<'de>>(from: D) -> Result<Option<i64>, D::Error> {
-    struct WholeNumber;
+fn size<'de, D: Deserializer<'de>>(from: D) -> Result<Size, D::Error> {
+    struct AnyValue;
 
-    impl Visitor<'_> for WholeNumber {
-        type Value = i64;
+    impl<'de> Visitor<'de> for AnyValue {
+        type Value = Size;
 
         fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
             f.write_str("a whole number")
         }
 
-        fn visit_u64<E: Error>(self, number: u64) -> Result<i64, E> {
-            i64::try_from(number).map_err(|_| E::invalid_value(Unexpected::Unsigned(number), &self))
+        fn visit_u64<E>(self, number: u64) -> Result<Size, E> {
+            Ok(Size::Of(i64::try_from(number).unwrap_or(i64::MAX)))
         }
 
-        fn visit_i64<E: Error>(self, number: i64) -> Result<i64, E> {
-            Ok(number)
+        fn visit_i64<E>(self, number: i64) -> Result<Size, E> {
+            Ok(Size::Of(number))
         }
 
-        fn visit_f64<E: Error>(self, number: f64) -> Result<i64, E> {
-            let whole = number.fract() == 0.0 && number.abs() <= f64::from(i32::MAX);
-            if whole { Ok(number as i64) } else { Err(E::invalid_value(Unexpected::Float(number), &self)) }
+        fn visit_f64<E>(self, number: f64) -> Result<Size, E> {
+            Ok(Size::Of(number as i64))
         }
 
-        fn visit_str<E: Error>(self, text: &str) -> Result<i64, E> {
-            text.parse().map_err(|_| E::invalid_value(Unexpected::Str(text), &self))
+        fn visit_str<E>(self, text: &str) -> Result<Size, E> {
+            Ok(text.trim().parse().map_or(Size::Wrong("another text"), Size::Of))
+        }
+
+        fn visit_bool<E>(self, _: bool) -> Result<Size, E> {
+            Ok(Size::Wrong("true or false"))
+        }
+
+        fn visit_unit<E>(self) -> Result<Size, E> {
+            Ok(Size::Wrong("null"))
+        }
+
+        fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Size, A::Error> {
+            while list.next_element::<IgnoredAny>()?.is_some() {}
+            Ok(Size::Wrong("a list"))
+        }
+
+        fn visit_map<A: MapAccess<'de>>(self, mut object: A) -> Result<Size, A::Error> {
+            while object.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
+            Ok(Size::Wrong("an object"))
         }
     }
 
-    from.deserialize_any(WholeNumber).map(Some)
+    from.deserialize_any(AnyValue)
 }
 
 #[cfg(test)]
@@ -192,28 +231,54 @@ mod tests {
     #[test]
     fn defaults() {
         let config = read("{}").unwrap();
-        assert_eq!((config.max_peer_cache_size, config.trust, config.direction), (None, Trust::Mesh, None));
-        assert!(config.downstream_discovery.is_none() && config.metadata.is_none());
+        assert_eq!((config.most_peers(), config.trust, config.direction), (500, Trust::Mesh, None));
+        assert!(
+            config.downstream_discovery.is_none() && config.metadata.is_none() && config.mistake().is_none()
+        );
     }
 
     #[test]
     fn numbers_as_templates_and_istio_write_them() {
-        for (text, number) in [("8", 8), ("8.0", 8), ("\"8\"", 8), ("-1", -1), ("\"-1\"", -1)] {
-            let read = read(&format!("{{\"max_peer_cache_size\": {text}}}")).unwrap();
-            assert_eq!(read.max_peer_cache_size, Some(number));
-        }
-        for text in ["8.5", "\"x\"", "1e300", "null", "18446744073709551615"] {
-            read(&format!("{{\"max_peer_cache_size\": {text}}}")).unwrap_err();
+        for (text, most) in [
+            ("8", 8),
+            ("8.0", 8),
+            ("8.5", 8),
+            ("\"8\"", 8),
+            ("\" 8 \"", 8),
+            ("-1", 0),
+            ("\"-1\"", 0),
+            ("0", 0),
+            ("5000000000", u32::MAX as usize),
+            ("5000000000.0", u32::MAX as usize),
+            ("\"5000000000\"", u32::MAX as usize),
+            ("18446744073709551615", u32::MAX as usize),
+            ("1e300", u32::MAX as usize),
+            ("-1e300", 0),
+        ] {
+            let config = read(&format!("{{\"max_peer_cache_size\": {text}}}")).unwrap();
+            assert_eq!((config.most_peers(), config.mistake()), (most, None), "{text}");
         }
     }
 
     #[test]
-    fn more_peers_than_a_proxy_can_count_are_not_none() {
-        let most = |text: &str| read(text).unwrap().most_peers();
-        for (size, remembered) in [(-1, 0), (0, 0), (8, 8), (5_000_000_000_i64, u32::MAX as usize)] {
-            assert_eq!(most(&format!("{{\"max_peer_cache_size\": {size}}}")), remembered);
+    fn a_size_that_is_none_is_told_and_the_default_counts() {
+        for (text, found) in [
+            ("\"x\"", "another text"),
+            ("\"8.5\"", "another text"),
+            ("true", "true or false"),
+            ("null", "null"),
+            ("[1, [2]]", "a list"),
+            ("{\"a\": {}}", "an object"),
+        ] {
+            let config = read(&format!("{{\"max_peer_cache_size\": {text}, \"trust\": \"none\"}}")).unwrap();
+            assert_eq!((config.most_peers(), config.trust), (500, Trust::None), "{text}");
+            let (path, mistake) = config.mistake().unwrap();
+            assert_eq!(path, "max_peer_cache_size");
+            assert!(
+                mistake.starts_with(&format!("expected a whole number, found {found}; 500")),
+                "{mistake}"
+            );
         }
-        assert_eq!(most("{}"), 500);
     }
 
     #[test]

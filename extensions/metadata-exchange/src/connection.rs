@@ -3,12 +3,12 @@
 //! Proxy-Wasm lets a filter write only where bytes pass, so our frame waits for the application's first ones.
 
 use crate::MetadataExchange;
-use crate::config::Trust;
-use crate::policy::frame::{self, Start};
+use crate::policy::frame::{self, Sender, Start};
 use crate::policy::plan::Side;
 use crate::stream::{DOWNSTREAM, End, UPSTREAM};
 use proxy_wasm_kit::prelude::*;
 use proxy_wasm_kit::set_filter_state;
+use proxy_wasm_kit_mesh::Malformed;
 
 /// What consumers find as the id of an end that does not exchange metadata.
 const UNKNOWN: &str = "envoy.wasm.metadata_exchange.peer_unknown";
@@ -25,10 +25,10 @@ pub(crate) struct Connection {
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Role {
-    /// The client is a proxy that begins, and is answered.
-    Answer,
+    /// The client is a proxy that begins; where it is told, it is after that.
+    Answer { believes: bool, tells: bool },
     /// The server is a proxy that is told first.
-    Ask,
+    Ask { believes: bool },
     /// The server is outside of the mesh, or not to be told.
     Nothing,
 }
@@ -50,13 +50,7 @@ impl Connection {
         if let Some(role) = self.role {
             return Ok(role);
         }
-        let around = self.plugin.around.look()?;
-        let untold = || around.leaves || self.plugin.plans.of(around.side).tell_upstream.is_empty();
-        let role = match around.side {
-            Side::Inbound | Side::Unspecified => Role::Answer,
-            Side::Outbound if untold() => Role::Nothing,
-            Side::Outbound => Role::Ask,
-        };
+        let role = self.plugin.role();
         self.role = Some(role);
         if role == Role::Nothing {
             // Nobody is listened to, so this is final: consumers need not wait for a peer.
@@ -66,80 +60,97 @@ impl Connection {
     }
 
     /// Looks at what the other end begins with. The number is that of the bytes to take away; without one, more are needed.
-    fn hear(
-        &mut self,
-        bytes: &[u8],
-        last: bool,
-        end: End,
-        trusted: bool,
-    ) -> Result<Option<usize>, HostError> {
+    fn hear(&mut self, bytes: &[u8], last: bool, end: End, believes: bool) -> Option<usize> {
         let plugin = &*self.plugin;
-        let (heard, length) = match frame::read(bytes) {
-            Start::Part if !last => return Ok(None),
+        let (sender, length) = match frame::read(bytes) {
+            Start::Part if !last => return None,
             Start::Part | Start::Other => {
+                // A count that is lost must not cost a connection, here and below.
                 let _ = plugin.tcp.initial_header_not_found.add(1);
-                (Heard::Other, 0)
+                (None, 0)
             }
-            Start::Broken(why) => {
-                plugin.refuse(why);
-                let _ = plugin.tcp.header_not_found.add(1);
-                (Heard::Other, 0)
-            }
-            Start::Frame { length, .. } if !trusted => (Heard::Other, length),
-            Start::Frame { peer, id, length } => {
-                set_filter_state(end.peer, peer.to_flat())?;
-                id.map(|id| set_filter_state(end.id, id)).transpose()?;
-                let _ = plugin.tcp.metadata_added.add(1);
-                (Heard::Frame, length)
-            }
+            Start::Broken(why) => (plugin.refuse_frame(why), 0),
+            Start::Frame { length, sender: Err(why) } => (plugin.refuse_frame(why), length),
+            Start::Frame { length, sender: Ok(sender) } => (believes.then_some(sender), length),
         };
-        if heard == Heard::Other {
-            set_filter_state(end.id, UNKNOWN)?;
+        self.heard = if sender.is_some() { Heard::Frame } else { Heard::Other };
+        // What cannot be noted is nobody; the frame has to be taken away all the same.
+        if let Err(error) = plugin.note(sender, end) {
+            log::warn!("{}: {error}", end.peer);
         }
-        self.heard = heard;
-        Ok(Some(length))
+        Some(length)
+    }
+}
+
+impl MetadataExchange {
+    fn role(&self) -> Role {
+        let around = self.around.of_connection();
+        let plan = self.plans.of(around.side);
+        match around.side {
+            Side::Inbound | Side::Unspecified => Role::Answer {
+                believes: !plan.ask_downstream.is_empty(),
+                tells: !plan.tell_downstream.is_empty() && plan.answers(around.cluster),
+            },
+            Side::Outbound if plan.knows_server(around.cluster) && !plan.tell_upstream.is_empty() => {
+                Role::Ask { believes: !plan.ask_upstream.is_empty() }
+            }
+            Side::Outbound => Role::Nothing,
+        }
+    }
+
+    fn refuse_frame(&self, why: Malformed) -> Option<Sender> {
+        self.refuse(format_args!("the frame of a connection: {why}"));
+        let _ = self.tcp.header_not_found.add(1);
+        None
+    }
+
+    /// Who does not say who it is, is nobody: consumers need not wait for more.
+    fn note(&self, sender: Option<Sender>, end: End) -> Result<(), HostError> {
+        let Some(Sender { peer, id }) = sender else { return set_filter_state(end.id, UNKNOWN) };
+        let _ = self.tcp.metadata_added.add(1);
+        let id = id.as_deref().or(if peer.is_none() { Some(UNKNOWN) } else { None });
+        peer.map(|peer| set_filter_state(end.peer, peer.to_flat())).transpose()?;
+        id.map(|id| set_filter_state(end.id, id)).transpose()?;
+        Ok(())
     }
 }
 
 impl TcpFilter for Connection {
     fn on_downstream_data(&mut self, data: &mut DownstreamData<'_>) -> Result<TcpFlow> {
         match self.role()? {
-            Role::Answer if self.heard == Heard::NotYet => {
-                let bytes = data.bytes()?;
-                let trusted = self.plugin.trust == Trust::Mesh;
-                match self.hear(&bytes, data.end_of_stream(), DOWNSTREAM, trusted)? {
+            Role::Answer { believes, .. } if self.heard == Heard::NotYet => {
+                let bytes = data.range(0, frame::REACH)?;
+                match self.hear(&bytes, data.end_of_stream(), DOWNSTREAM, believes) {
                     None => return Ok(TcpFlow::Buffer),
-                    Some(0) => {}
-                    Some(length) => data.replace(bytes.get(length..).unwrap_or_default())?,
+                    Some(length) => data.cut(length)?,
                 }
             }
-            Role::Ask if !self.told && !data.is_empty() => {
+            Role::Ask { .. } if !self.told && !data.is_empty() => {
                 self.told = true;
                 data.prepend(&self.plugin.tcp.frame)?;
             }
-            Role::Answer | Role::Ask | Role::Nothing => {}
+            Role::Answer { .. } | Role::Ask { .. } | Role::Nothing => {}
         }
         Ok(TcpFlow::Continue)
     }
 
     fn on_upstream_data(&mut self, data: &mut UpstreamData<'_>) -> Result<TcpFlow> {
         match self.role()? {
-            Role::Ask if self.heard == Heard::NotYet => {
-                let bytes = data.bytes()?;
-                match self.hear(&bytes, data.end_of_stream(), UPSTREAM, true)? {
+            Role::Ask { believes } if self.heard == Heard::NotYet => {
+                let bytes = data.range(0, frame::REACH)?;
+                match self.hear(&bytes, data.end_of_stream(), UPSTREAM, believes) {
                     None => return Ok(TcpFlow::Buffer),
-                    Some(0) => {}
-                    Some(length) => data.replace(bytes.get(length..).unwrap_or_default())?,
+                    Some(length) => data.cut(length)?,
                 }
             }
-            // Who has not begun with a frame may not know what one is.
-            Role::Answer if !self.told && !data.is_empty() => {
+            Role::Answer { tells, .. } if !self.told && !data.is_empty() => {
                 self.told = true;
-                if self.heard == Heard::Frame {
+                // Who has not begun with a frame may not know what one is.
+                if tells && self.heard == Heard::Frame {
                     data.prepend(&self.plugin.tcp.frame)?;
                 }
             }
-            Role::Answer | Role::Ask | Role::Nothing => {}
+            Role::Answer { .. } | Role::Ask { .. } | Role::Nothing => {}
         }
         Ok(TcpFlow::Continue)
     }

@@ -10,7 +10,7 @@ mod stream;
 mod tcp;
 
 use around::Around;
-use config::{Config, Trust};
+use config::Config;
 use connection::Connection;
 use policy::local::Local;
 use policy::peers::Peers;
@@ -29,7 +29,6 @@ struct MetadataExchange {
     local: Local,
     peers: RefCell<Peers>,
     refused: Counter,
-    trust: Trust,
     tcp: Tcp,
 }
 
@@ -44,6 +43,9 @@ impl Extension for MetadataExchange {
     fn configure(config: Config, root: &Root) -> Result<Self, ConfigError> {
         let plans = Plans::new(&config);
         plans.warnings.iter().for_each(|warning| log::warn!("configuration: {warning}"));
+        if let Some((path, why)) = config.mistake() {
+            root.complain(ConfigError::at(path, why));
+        }
         let local = Local::new(&config, &node::read()?);
         for end in [DOWNSTREAM, UPSTREAM] {
             Property::new(end.peer).flat_buffer(Peer::FLAT_SCHEMA).lives(LifeSpan::Request).declare(root)?;
@@ -52,7 +54,7 @@ impl Extension for MetadataExchange {
         let refused = root.counter("metadata_exchange_refused")?;
         let tcp = Tcp::new(root, &local)?;
         let peers = RefCell::new(Peers::new(config.most_peers()));
-        Ok(Self { plans, around, local, peers, refused, trust: config.trust, tcp })
+        Ok(Self { plans, around, local, peers, refused, tcp })
     }
 
     /// The original never stood in the way. Without knowing whom to trust, nobody is, and nobody is told.

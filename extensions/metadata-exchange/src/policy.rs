@@ -50,6 +50,15 @@ impl<'a> Header<'a> {
     }
 }
 
+/// For each of the two headers whether something holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Has {
+    /// That of the id.
+    pub id: bool,
+    /// That of the metadata.
+    pub metadata: bool,
+}
+
 impl<'a> Said<'a> {
     /// In one walk over the headers.
     pub fn in_headers(headers: impl Iterator<Item = (&'a [u8], &'a [u8])>) -> Self {
@@ -86,14 +95,16 @@ impl<'a> Said<'a> {
         self.metadata.value()
     }
 
-    /// Whether the header of the id is there, empty and repeated ones included.
-    pub fn has_id(&self) -> bool {
-        self.id != Header::Absent
+    /// Which headers are there, empty and repeated ones included.
+    pub fn has(&self) -> Has {
+        Has { id: self.id != Header::Absent, metadata: self.metadata != Header::Absent }
     }
 
-    /// Whether the header of the metadata is there, empty and repeated ones included.
-    pub fn has_metadata(&self) -> bool {
-        self.metadata != Header::Absent
+    /// Which headers say something, whether it can be believed or not.
+    pub fn says(&self) -> Has {
+        let empty = Header::Once(b"");
+        let says = |header| header != Header::Absent && header != empty;
+        Has { id: says(self.id), metadata: says(self.metadata) }
     }
 
     /// What cannot be believed whatever it says.

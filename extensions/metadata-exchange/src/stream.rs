@@ -3,7 +3,7 @@
 use crate::MetadataExchange;
 use crate::around::Found;
 use crate::policy::plan::{Plan, Way};
-use crate::policy::{BAGGAGE, ID, METADATA, Said, UNKNOWN_ID, baggage};
+use crate::policy::{BAGGAGE, Has, ID, METADATA, Said, UNKNOWN_ID, baggage};
 use proxy_wasm_kit::prelude::*;
 use proxy_wasm_kit::set_filter_state;
 use std::fmt::Display;
@@ -28,8 +28,7 @@ pub(crate) struct Stream {
 #[derive(Clone, Copy)]
 struct Request {
     around: Found,
-    said_id: bool,
-    said_metadata: bool,
+    says: Has,
 }
 
 impl Stream {
@@ -41,17 +40,15 @@ impl Stream {
 impl HttpFilter for Stream {
     fn on_request_headers(&mut self, request: &mut RequestHeaders<'_>) -> Result {
         let plugin = &*self.plugin;
-        let around = plugin.around.look()?;
-        let plan = plugin.plans.of(around.side);
+        let around = plugin.around.of_request();
         let headers = request.headers().snapshot()?;
         let said = Said::in_headers(headers.iter());
-        plugin.remember(&said, &plan.ask_downstream, DOWNSTREAM)?;
-        let (said_id, said_metadata) = (said.id().is_some(), said.metadata().is_some());
-        self.request = Some(Request { around, said_id, said_metadata });
-        let tells: &[Way] = if around.leaves { &[] } else { &plan.tell_upstream };
-        let telling = tells.contains(&Way::Headers);
-        let telling = Telling { id: telling, metadata: telling, baggage: tells.contains(&Way::Baggage) };
-        plugin.edit(&request.headers(), &said, telling, plan.strip_request)?;
+        let plan = plugin.plans.of(around.side);
+        plugin.remember(&said, &plan.ask_downstream, DOWNSTREAM);
+        self.request = Some(Request { around, says: said.says() });
+        let ways: &[Way] = if plan.knows_server(around.cluster) { &plan.tell_upstream } else { &[] };
+        let telling = asking(ways);
+        plugin.edit(&request.headers(), said.has(), telling, plan.strip_request)?;
         plugin.edit_baggage(&request.headers(), &said, telling, plan.strip_baggage)?;
         Ok(Flow::Continue)
     }
@@ -61,13 +58,18 @@ impl HttpFilter for Stream {
         let Some(request) = self.request else { return Ok(Flow::Continue) };
         let plugin = &*self.plugin;
         let plan = plugin.plans.of(request.around.side);
+        let telling = answering(plan, request);
+        if is_blind(plan, telling) {
+            let all = Has { id: true, metadata: true };
+            plugin.edit(&response.headers(), all, telling, plan.strip_response)?;
+            return Ok(Flow::Continue);
+        }
         let headers = response.headers().snapshot()?;
         let said = Said::in_headers(headers.iter());
-        if !request.around.leaves {
-            plugin.remember(&said, &plan.ask_upstream, UPSTREAM)?;
+        if plan.knows_server(request.around.cluster) {
+            plugin.remember(&said, &plan.ask_upstream, UPSTREAM);
         }
-        let telling = answering(plan, request);
-        plugin.edit(&response.headers(), &said, telling, plan.strip_response)?;
+        plugin.edit(&response.headers(), said.has(), telling, plan.strip_response)?;
         plugin.edit_baggage(&response.headers(), &said, telling, plan.strip_baggage)?;
         Ok(Flow::Continue)
     }
@@ -78,13 +80,25 @@ impl HttpFilter for Stream {
     }
 }
 
+/// Whether a response need not be read: nobody is asked, `baggage` stays as it is, and what is said is overwritten, or stays.
+fn is_blind(plan: &Plan, telling: Telling) -> bool {
+    let asks = !plan.ask_upstream.is_empty() || telling.baggage || plan.strip_baggage;
+    !asks && (telling.id || telling.metadata || !plan.strip_response)
+}
+
+fn asking(ways: &[Way]) -> Telling {
+    let headers = ways.contains(&Way::Headers);
+    Telling { id: headers, metadata: headers, baggage: ways.contains(&Way::Baggage) }
+}
+
 /// Who has said something is told the same of us.
 fn answering(plan: &Plan, request: Request) -> Telling {
-    let headers = plan.tell_downstream.contains(&Way::Headers);
+    let ways: &[Way] = if plan.answers(request.around.cluster) { &plan.tell_downstream } else { &[] };
+    let telling = asking(ways);
     Telling {
-        id: headers && request.said_id,
-        metadata: headers && request.said_metadata,
-        baggage: plan.tell_downstream.contains(&Way::Baggage),
+        id: telling.id && request.says.id,
+        metadata: telling.metadata && request.says.metadata,
+        baggage: telling.baggage,
     }
 }
 
@@ -103,18 +117,20 @@ impl MetadataExchange {
         let _ = self.refused.add(1);
     }
 
-    /// Puts what is believed into filter state. It ends with the stream, so each stream has to be told.
-    fn remember(&self, said: &Said<'_>, ways: &[Way], end: End) -> Result<(), HostError> {
+    /// Puts what is believed into filter state. It ends with the stream, so each stream has to be told. What cannot be put
+    /// there is told in the log: headers are to be edited all the same.
+    fn remember(&self, said: &Said<'_>, ways: &[Way], end: End) {
         for way in ways {
             let found = match way {
-                Way::Headers => self.by_headers(said, end)?,
-                Way::Baggage => self.by_baggage(said, end)?,
+                Way::Headers => self.by_headers(said, end),
+                Way::Baggage => self.by_baggage(said, end),
             };
-            if found {
-                break;
+            match found {
+                Ok(false) => {}
+                Ok(true) => return,
+                Err(error) => return log::warn!("{}: {error}", end.peer),
             }
         }
-        Ok(())
     }
 
     fn by_headers(&self, said: &Said<'_>, end: End) -> Result<bool, HostError> {
@@ -122,17 +138,13 @@ impl MetadataExchange {
             self.refuse(fault);
             return Ok(false);
         }
+        let peer = said.metadata().map(|metadata| self.peers.borrow_mut().by_header(metadata));
+        let peer = peer.transpose().inspect_err(|refusal| self.refuse(refusal));
         if let Some(id) = said.id() {
             set_filter_state(end.id, id)?;
         }
-        let Some(metadata) = said.metadata() else { return Ok(false) };
-        match self.peers.borrow_mut().by_header(metadata) {
-            Ok(peer) => set_filter_state(end.peer, peer).map(|()| true),
-            Err(refusal) => {
-                self.refuse(refusal);
-                Ok(false)
-            }
-        }
+        let Ok(Some(peer)) = peer else { return Ok(false) };
+        set_filter_state(end.peer, peer).map(|()| true)
     }
 
     fn by_baggage(&self, said: &Said<'_>, end: End) -> Result<bool, HostError> {
@@ -153,13 +165,13 @@ impl MetadataExchange {
     fn edit(
         &self,
         headers: &HeadersMut<'_>,
-        said: &Said<'_>,
+        has: Has,
         telling: Telling,
         strip: bool,
     ) -> Result<(), HostError> {
         let Self { local, .. } = self;
-        put(headers, ID, said.has_id() && strip, telling.id.then_some(&local.id))?;
-        put(headers, METADATA, said.has_metadata() && strip, telling.metadata.then_some(&local.metadata))
+        put(headers, ID, has.id && strip, telling.id.then_some(&local.id))?;
+        put(headers, METADATA, has.metadata && strip, telling.metadata.then_some(&local.metadata))
     }
 
     fn edit_baggage(

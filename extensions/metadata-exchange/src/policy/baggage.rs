@@ -3,7 +3,7 @@
 use proxy_wasm_kit_mesh::Peer;
 use std::collections::BTreeMap;
 
-/// The longest header that W3C obliges anybody to pass on.
+/// The most that members about workloads may take together: as much as W3C obliges anybody to pass on in all.
 pub const LONGEST: usize = 8192;
 
 /// What members a label is told by.
@@ -20,15 +20,16 @@ const KINDS: [&str; 4] = ["deployment", "cronjob", "job", "pod"];
 /// Where owners are.
 const OWNERS: &str = "kubernetes://apis/apps/v1/namespaces";
 
-/// Members of the header that say something of a workload, the last of each name.
+/// Members that say something of a workload, the last of each name.
 #[derive(Debug, Default)]
 struct Members<'a>(BTreeMap<&'a str, &'a str>);
 
 impl<'a> Members<'a> {
-    fn of(text: &'a str) -> Self {
-        let members = text.split(',').filter_map(|member| member.split(';').next()?.split_once('='));
+    fn of(text: &'a [u8]) -> Self {
+        let members = text.split(|byte| *byte == b',').filter_map(|member| std::str::from_utf8(member).ok());
+        let members = members.filter_map(|member| member.split(';').next()?.split_once('='));
         let members = members.map(|(name, value)| (name.trim(), value.trim()));
-        Self(members.filter(|(name, value)| is_ours(name) && !value.contains(char::is_control)).collect())
+        Self(members.filter(|(_, value)| !value.contains(char::is_control)).collect())
     }
 
     fn get(&self, name: &str) -> Option<&'a str> {
@@ -44,13 +45,24 @@ impl<'a> Members<'a> {
     }
 }
 
-fn is_ours(name: &str) -> bool {
-    name.starts_with("k8s.") || name.starts_with("cloud.") || LABELS.iter().any(|(member, _)| *member == name)
+/// The header with nothing in it but what tells of workloads.
+pub fn workloads(text: &[u8]) -> Vec<u8> {
+    members(text).filter(|member| is_workload(member)).collect::<Vec<_>>().join(&b',')
 }
 
-/// The workload that the header tells of; `None` when it does not.
-pub fn read(text: &[u8]) -> Option<Peer> {
-    let members = Members::of(std::str::from_utf8(text).ok()?);
+fn members(text: &[u8]) -> impl Iterator<Item = &[u8]> {
+    text.split(|byte| *byte == b',').map(<[u8]>::trim_ascii).filter(|member| !member.is_empty())
+}
+
+fn is_workload(member: &[u8]) -> bool {
+    let name = member.split(|byte| b"=;".contains(byte)).next().unwrap_or_default().trim_ascii();
+    let named = LABELS.iter().any(|(member, _)| member.as_bytes() == name);
+    named || name.starts_with(b"k8s.") || name.starts_with(b"cloud.")
+}
+
+/// The workload that these members tell of; `None` when they do not.
+pub fn read(workloads: &[u8]) -> Option<Peer> {
+    let members = Members::of(workloads);
     let owned = |value: &str| value.to_owned();
     let workload = members.workload();
     let namespace = members.get("k8s.namespace.name");
@@ -110,22 +122,13 @@ fn is_plain(value: &str) -> bool {
     !value.is_empty() && value.bytes().all(plain)
 }
 
-/// The header with the own members in it: those of others stay, so far as there is room for both.
+/// The header with the own members in it, and all that others wrote there of other things.
 pub fn merged(sent: Option<&[u8]>, own: &str) -> Vec<u8> {
-    let sent = sent.filter(|sent| sent.len().saturating_add(own.len()) < LONGEST);
-    let text = sent.and_then(|sent| std::str::from_utf8(sent).ok()).unwrap_or_default();
-    let theirs = text.split(',').map(str::trim).filter(|member| !member.is_empty() && !is_workload(member));
-    let members: Vec<&str> = [own].into_iter().filter(|own| !own.is_empty()).chain(theirs).collect();
-    members.join(",").into_bytes()
+    let theirs = members(sent.unwrap_or_default()).filter(|member| !is_workload(member));
+    [own.as_bytes()].into_iter().filter(|own| !own.is_empty()).chain(theirs).collect::<Vec<_>>().join(&b',')
 }
 
 /// The header without workloads; `None` where it has none.
 pub fn stripped(sent: &[u8]) -> Option<Vec<u8>> {
-    let left = merged(Some(sent), "");
-    (left != sent).then_some(left)
-}
-
-fn is_workload(member: &str) -> bool {
-    let name = member.split(['=', ';']).next().unwrap_or_default();
-    is_ours(name.trim())
+    members(sent).any(is_workload).then(|| merged(Some(sent), ""))
 }

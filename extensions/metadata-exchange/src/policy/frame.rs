@@ -17,6 +17,9 @@ const HEAD: usize = 8;
 /// The longest frame that is waited for: the longest message, and what is around it.
 pub const LONGEST: usize = MAX_BYTES.saturating_add(TYPE.len()).saturating_add(32);
 
+/// So many bytes tell what a connection begins with.
+pub const REACH: usize = LONGEST.saturating_add(HEAD);
+
 /// What the first bytes of a connection are.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Start {
@@ -24,17 +27,24 @@ pub enum Start {
     Part,
     /// No frame: the other end does not exchange metadata.
     Other,
-    /// A frame that cannot be believed.
+    /// The number, and behind it what is no frame.
     Broken(Malformed),
-    /// A frame of so many bytes.
+    /// A frame of so many bytes; what follows belongs to the application.
     Frame {
-        /// Who sent it.
-        peer: Box<Peer>,
-        /// The id of its proxy.
-        id: Option<String>,
-        /// The bytes of the frame; what follows belongs to the application.
+        /// The bytes of the frame.
         length: usize,
+        /// What it says, if it can be believed.
+        sender: Result<Sender, Malformed>,
     },
+}
+
+/// Who sent a frame. As with the native filter, either may be missing.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Sender {
+    /// The workload.
+    pub peer: Option<Box<Peer>>,
+    /// The id of its proxy.
+    pub id: Option<String>,
 }
 
 /// The frame that tells who we are.
@@ -66,13 +76,14 @@ pub fn read(bytes: &[u8]) -> Start {
 
 fn content(rest: &[u8], length: usize) -> Start {
     let Some(any) = rest.get(..length) else { return Start::Part };
-    match decode(any) {
-        Ok((peer, id)) => Start::Frame { peer: Box::new(peer), id, length: length.saturating_add(HEAD) },
+    match unpack(any) {
+        Ok(message) => Start::Frame { length: length.saturating_add(HEAD), sender: sender(message) },
         Err(why) => Start::Broken(why),
     }
 }
 
-fn decode(mut any: &[u8]) -> Result<(Peer, Option<String>), Malformed> {
+/// The bytes of the Struct in an Any.
+fn unpack(mut any: &[u8]) -> Result<&[u8], Malformed> {
     let (mut kind, mut content) = (None, None);
     while let Some(field) = wire::take(&mut any)? {
         match field {
@@ -81,11 +92,13 @@ fn decode(mut any: &[u8]) -> Result<(Peer, Option<String>), Malformed> {
             _ => return Err(Malformed::Form),
         }
     }
-    if kind != Some(TYPE.as_bytes()) {
-        return Err(Malformed::Form);
-    }
-    let content = Struct::decode(content.unwrap_or_default())?;
-    let metadata = content.get(METADATA).and_then(Value::as_struct).ok_or(Malformed::Form)?;
-    let id = content.text(ID).filter(|id| super::is_id(id.as_bytes()));
-    Ok((Peer::from_struct(metadata)?, id.map(str::to_owned)))
+    if kind == Some(TYPE.as_bytes()) { Ok(content.unwrap_or_default()) } else { Err(Malformed::Form) }
+}
+
+fn sender(message: &[u8]) -> Result<Sender, Malformed> {
+    let message = Struct::decode(message)?;
+    let metadata = message.get(METADATA).and_then(Value::as_struct);
+    let id = message.text(ID).filter(|id| super::is_id(id.as_bytes()));
+    let peer = metadata.map(Peer::from_struct).transpose()?;
+    Ok(Sender { peer: peer.map(Box::new), id: id.map(str::to_owned) })
 }

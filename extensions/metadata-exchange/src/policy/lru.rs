@@ -1,5 +1,6 @@
 //! A bounded memory: what was not asked for longest is forgotten first.
 
+use super::peers::Kind;
 use std::collections::{BTreeMap, HashMap};
 use std::hash::{BuildHasher, RandomState};
 use std::rc::Rc;
@@ -7,7 +8,11 @@ use std::rc::Rc;
 /// What a name may cost on average, with its value. A peer of a mesh costs about 2 KB.
 const BYTES_EACH: usize = 8 * 1024;
 
-/// Values by what they were made from. Names are compared as a whole, so that nobody can give another's.
+/// What an entry takes beside its name and its value: its places in both maps.
+const OVERHEAD: usize = 128;
+
+/// Values by what they were made from, and of which kind that is. Names are compared as a whole, so that nobody can give
+/// another's.
 #[derive(Debug, Default)]
 pub struct Lru {
     /// By the hash of their names, whose key nobody knows. Of two names with one hash the later is remembered.
@@ -16,13 +21,14 @@ pub struct Lru {
     /// Hashes by when their names were last asked for.
     ages: BTreeMap<u64, u64>,
     now: u64,
-    /// The length of all names and values.
+    /// What all entries take.
     bytes: usize,
     most: usize,
 }
 
 #[derive(Debug)]
 struct Entry {
+    kind: Kind,
     name: Box<[u8]>,
     value: Rc<[u8]>,
     asked: u64,
@@ -30,7 +36,11 @@ struct Entry {
 
 impl Entry {
     fn size(&self) -> usize {
-        self.name.len().saturating_add(self.value.len())
+        OVERHEAD.saturating_add(self.name.len()).saturating_add(self.value.len())
+    }
+
+    fn is(&self, kind: Kind, name: &[u8]) -> bool {
+        self.kind == kind && is_same(&self.name, name)
     }
 }
 
@@ -41,14 +51,14 @@ impl Lru {
     }
 
     /// The value of a name that is known.
-    pub fn get(&mut self, name: &[u8]) -> Option<Rc<[u8]>> {
+    pub fn get(&mut self, kind: Kind, name: &[u8]) -> Option<Rc<[u8]>> {
         // Most often it is who came last, and need not be looked for.
         let newest = self.ages.last_key_value().and_then(|(_, hash)| self.entries.get(hash));
-        if let Some(entry) = newest.filter(|entry| is_same(&entry.name, name)) {
+        if let Some(entry) = newest.filter(|entry| entry.is(kind, name)) {
             return Some(entry.value.clone());
         }
-        let hash = self.hashes.hash_one(name);
-        let entry = self.entries.get_mut(&hash).filter(|entry| is_same(&entry.name, name))?;
+        let hash = self.hashes.hash_one((kind, name));
+        let entry = self.entries.get_mut(&hash).filter(|entry| entry.is(kind, name))?;
         self.ages.remove(&entry.asked);
         self.now = self.now.wrapping_add(1);
         entry.asked = self.now;
@@ -57,13 +67,13 @@ impl Lru {
     }
 
     /// Remembers the value of a name that is not known, and forgets others where there is no room.
-    pub fn insert(&mut self, name: &[u8], value: Rc<[u8]>) {
-        let entry = Entry { name: name.into(), value, asked: self.now.wrapping_add(1) };
+    pub fn insert(&mut self, kind: Kind, name: &[u8], value: Rc<[u8]>) {
+        let entry = Entry { kind, name: name.into(), value, asked: self.now.wrapping_add(1) };
         let Some(room) = self.most.saturating_mul(BYTES_EACH).checked_sub(entry.size()) else { return };
         if self.most == 0 {
             return;
         }
-        let hash = self.hashes.hash_one(name);
+        let hash = self.hashes.hash_one((kind, name));
         self.forget(hash);
         while self.entries.len() >= self.most || self.bytes > room {
             match self.ages.pop_first() {

@@ -22,9 +22,15 @@ const LONGEST_HEADER: usize = MAX_BYTES.div_ceil(3).saturating_mul(4);
 
 /// Peers that were met, in the form in which filter state holds them.
 #[derive(Debug)]
-pub struct Peers {
-    by_header: Lru,
-    by_baggage: Lru,
+pub struct Peers(Lru);
+
+/// What of a message a peer is known by: the same bytes mean something else in another header.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Kind {
+    /// `x-envoy-peer-metadata`.
+    Header,
+    /// Workloads in `baggage`.
+    Baggage,
 }
 
 /// Why what a peer says of itself is not believed.
@@ -34,7 +40,7 @@ pub enum Refusal {
     Base64,
     /// It is not a message of metadata.
     Message(Malformed),
-    /// Baggage that is too long.
+    /// Baggage that says more of workloads than there is to say.
     Baggage,
 }
 
@@ -43,7 +49,7 @@ impl fmt::Display for Refusal {
         match self {
             Self::Base64 => f.write_str("x-envoy-peer-metadata is not base64"),
             Self::Message(why) => write!(f, "x-envoy-peer-metadata: {why}"),
-            Self::Baggage => f.write_str("baggage is too long"),
+            Self::Baggage => f.write_str("baggage says too much of workloads"),
         }
     }
 }
@@ -51,7 +57,7 @@ impl fmt::Display for Refusal {
 impl Peers {
     /// Remembers up to `most` peers.
     pub fn new(most: usize) -> Self {
-        Self { by_header: Lru::new(most), by_baggage: Lru::new(most) }
+        Self(Lru::new(most))
     }
 
     /// The peer that sent this as `x-envoy-peer-metadata`.
@@ -60,29 +66,31 @@ impl Peers {
     ///
     /// It is not metadata. What is refused is not remembered, so that it displaces nobody.
     pub fn by_header(&mut self, header: &[u8]) -> Result<Rc<[u8]>, Refusal> {
-        if let Some(known) = self.by_header.get(header) {
+        if let Some(known) = self.0.get(Kind::Header, header) {
             return Ok(known);
         }
         let peer: Rc<[u8]> = decode(header)?.to_flat().into();
-        self.by_header.insert(header, peer.clone());
+        self.0.insert(Kind::Header, header, peer.clone());
         Ok(peer)
     }
 
-    /// The peer that sent this as `baggage`; `None` when it says nothing of a workload.
+    /// The peer that sent this as `baggage`; `None` when it says nothing of a workload. It is known by what it says of
+    /// that: other members may differ from request to request.
     ///
     /// # Errors
     ///
-    /// It is too long.
+    /// It says too much.
     pub fn by_baggage(&mut self, text: &[u8]) -> Result<Option<Rc<[u8]>>, Refusal> {
-        if text.len() > baggage::LONGEST {
+        let members = baggage::workloads(text);
+        if members.len() > baggage::LONGEST {
             return Err(Refusal::Baggage);
         }
-        if let Some(known) = self.by_baggage.get(text) {
+        if let Some(known) = self.0.get(Kind::Baggage, &members) {
             return Ok(Some(known));
         }
-        let Some(peer) = baggage::read(text) else { return Ok(None) };
+        let Some(peer) = baggage::read(&members) else { return Ok(None) };
         let peer: Rc<[u8]> = peer.to_flat().into();
-        self.by_baggage.insert(text, peer.clone());
+        self.0.insert(Kind::Baggage, &members, peer.clone());
         Ok(Some(peer))
     }
 }

@@ -1,6 +1,6 @@
 //! Who is asked and who is told, by the configuration and the side of the workload that a listener serves.
 
-use crate::config::{Config, Direction, IstioHeaders, Method, Trust};
+use crate::config::{Config, Direction, Method, Trust};
 
 /// The side of the workload that a listener serves.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -23,6 +23,15 @@ pub enum Way {
     Baggage,
 }
 
+/// What the proxy's configuration says of the cluster that a stream goes to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Cluster {
+    /// It takes no part, whatever the plugin's configuration says: `disable_mx`.
+    pub disabled: bool,
+    /// It is outside of the mesh.
+    pub external: bool,
+}
+
 /// What is done on a stream.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Plan {
@@ -40,6 +49,45 @@ pub struct Plan {
     pub strip_response: bool,
     /// Whether workloads in the header `baggage` end here, in both directions.
     pub strip_baggage: bool,
+    /// Servers of which clusters are not told, and not believed.
+    skip_upstream: Skip,
+    /// Of whose answers the client is not told.
+    skip_downstream: Skip,
+}
+
+/// Which clusters are left out.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+enum Skip {
+    #[default]
+    None,
+    /// Those that take no part.
+    Disabled,
+    /// Those, and all outside of the mesh.
+    External,
+}
+
+impl Skip {
+    fn skips(self, cluster: Cluster) -> bool {
+        cluster.disabled && self >= Self::Disabled || cluster.external && self == Self::External
+    }
+}
+
+impl Plan {
+    /// Whether the server is told, and believed.
+    pub fn knows_server(&self, cluster: Cluster) -> bool {
+        !self.skip_upstream.skips(cluster)
+    }
+
+    /// Whether the client is told.
+    pub fn answers(&self, cluster: Cluster) -> bool {
+        !self.skip_downstream.skips(cluster)
+    }
+
+    /// Whether what is done depends on the cluster.
+    pub fn asks_for_cluster(&self) -> bool {
+        let server = !self.tell_upstream.is_empty() || !self.ask_upstream.is_empty();
+        server || !self.tell_downstream.is_empty() && self.skip_downstream != Skip::None
+    }
 }
 
 /// The plans for all sides.
@@ -48,8 +96,6 @@ pub struct Plans {
     unspecified: Plan,
     inbound: Plan,
     outbound: Plan,
-    /// Whether clusters outside of the mesh are told nothing.
-    pub skip_external: bool,
     /// What the configuration asks for and a module cannot do.
     pub warnings: Vec<String>,
 }
@@ -57,13 +103,12 @@ pub struct Plans {
 impl Plans {
     /// Decides.
     pub fn new(config: &Config) -> Self {
-        let plan = |side| if has_lists(config) { listed(config) } else { original(side) };
+        let plan = |side| if has_lists(config) { listed(config) } else { original(config, side) };
         let plan = |side| restricted(plan(side), config.trust);
         Self {
             unspecified: plan(Side::Unspecified),
             inbound: plan(Side::Inbound),
             outbound: plan(Side::Outbound),
-            skip_external: skips_external(config),
             warnings: warnings(config),
         }
     }
@@ -77,9 +122,9 @@ impl Plans {
         }
     }
 
-    /// Whether any server is ever told anything.
-    pub fn tells_upstream(&self) -> bool {
-        [&self.unspecified, &self.inbound, &self.outbound].iter().any(|plan| !plan.tell_upstream.is_empty())
+    /// Whether the side makes a difference.
+    pub fn differ(&self) -> bool {
+        self.inbound != self.outbound || self.inbound != self.unspecified
     }
 }
 
@@ -105,23 +150,28 @@ fn lists(config: &Config) -> [(&'static str, &Option<Vec<Method>>); 4] {
     ]
 }
 
-/// What the original does: it tells neither the own workload nor whoever asked it.
-fn original(side: Side) -> Plan {
+/// What the original does: it tells neither the own workload nor whoever asked it. What the own workload says of itself
+/// is nothing that its proxy did not know.
+fn original(config: &Config, side: Side) -> Plan {
     let unless = |other| if side == other { Vec::new() } else { vec![Way::Headers] };
     Plan {
         ask_downstream: vec![Way::Headers],
-        ask_upstream: vec![Way::Headers],
+        ask_upstream: unless(Side::Inbound),
         tell_upstream: unless(Side::Inbound),
         tell_downstream: unless(Side::Outbound),
         strip_request: true,
         strip_response: true,
         strip_baggage: false,
+        skip_upstream: skip(config.skip_external_clusters.unwrap_or(true)),
+        skip_downstream: Skip::None,
     }
 }
 
+/// What the lists say. As with the native filter, each statement of `istio_headers` is about that list.
 fn listed(config: &Config) -> Plan {
     let (ask_downstream, ask_upstream) =
         (ways(&config.downstream_discovery), ways(&config.upstream_discovery));
+    let upstream = skips(&config.upstream_propagation).or(config.skip_external_clusters);
     Plan {
         strip_request: ask_downstream.contains(&Way::Headers),
         strip_response: ask_upstream.contains(&Way::Headers),
@@ -130,7 +180,17 @@ fn listed(config: &Config) -> Plan {
         ask_upstream,
         tell_downstream: ways(&config.downstream_propagation),
         tell_upstream: ways(&config.upstream_propagation),
+        skip_upstream: skip(upstream.unwrap_or(true)),
+        skip_downstream: skip(skips(&config.downstream_propagation).unwrap_or(false)),
     }
+}
+
+fn skip(external: bool) -> Skip {
+    if external { Skip::External } else { Skip::Disabled }
+}
+
+fn skips(list: &Option<Vec<Method>>) -> Option<bool> {
+    list.iter().flatten().find_map(|method| method.istio_headers.as_ref()?.skip_external_clusters)
 }
 
 fn restricted(plan: Plan, trust: Trust) -> Plan {
@@ -154,17 +214,6 @@ fn ways(list: &Option<Vec<Method>>) -> Vec<Way> {
 fn way(method: &Method) -> Option<Way> {
     let headers = method.istio_headers.as_ref().map(|_| Way::Headers);
     headers.or_else(|| method.baggage.map(|_| Way::Baggage))
-}
-
-/// The nearest statement counts. Without one nothing is told to strangers.
-fn skips_external(config: &Config) -> bool {
-    let stated = |method: &Method| method.istio_headers.as_ref().and_then(skips);
-    let nearest = config.upstream_propagation.iter().flatten().find_map(stated);
-    nearest.or(config.skip_external_clusters).unwrap_or(true)
-}
-
-fn skips(headers: &IstioHeaders) -> Option<bool> {
-    headers.skip_external_clusters
 }
 
 fn warnings(config: &Config) -> Vec<String> {

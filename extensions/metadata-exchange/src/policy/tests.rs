@@ -1,14 +1,15 @@
 //! What is believed and what is told, by values alone.
 
 use super::baggage;
-use super::frame::{self, Start};
+use super::frame::{self, Sender, Start};
 use super::local::{Local, Node};
 use super::peers::{Peers, Refusal, encode};
-use super::plan::{Plans, Side, Way};
-use super::{ID, METADATA, Said};
+use super::plan::{Cluster, Plans, Side, Way};
+use super::{Has, ID, METADATA, Said};
 use crate::config::Config;
 use proptest::prelude::*;
-use proxy_wasm_kit_mesh::message::{MAX_BYTES, Struct};
+use proxy_wasm_kit_mesh::message::{MAX_BYTES, Struct, Value};
+use proxy_wasm_kit_mesh::wire;
 use proxy_wasm_kit_mesh::{Malformed, Peer};
 
 /// What the plugin of Istio 1.17 sends for a workload, and what Istio's tests publish.
@@ -59,10 +60,38 @@ fn what_is_refused_says_why() {
         ("AA=A", Refusal::Base64),
         ("AA==", Refusal::Message(Malformed::Form)),
         (long.as_str(), Refusal::Message(Malformed::TooLarge)),
+        ("AAAA,AAAA", Refusal::Base64),
     ] {
         assert_eq!(peers.by_header(header.as_bytes()), Err(refusal), "{header:.10}");
     }
-    assert_eq!(peers.by_baggage(&[b'a'; baggage::LONGEST + 1]), Err(Refusal::Baggage));
+    let endless = format!("k8s.pod.name={}", "a".repeat(baggage::LONGEST));
+    assert_eq!(peers.by_baggage(endless.as_bytes()), Err(Refusal::Baggage));
+}
+
+#[test]
+fn a_workload_in_baggage_is_found_again_whatever_stands_beside_it() {
+    let mut peers = Peers::new(10);
+    let long = format!("app.name=a,x={}", "x".repeat(3 * baggage::LONGEST));
+    let mut of = |text: &str| peers.by_baggage(text.as_bytes()).unwrap().unwrap();
+    let known = of("app.name=a,user=7");
+    for text in ["app.name=a", "user=8, app.name=a ,\u{e4}=1", &long] {
+        assert!(std::rc::Rc::ptr_eq(&known, &of(text)), "{text:.20}");
+    }
+    assert!(!std::rc::Rc::ptr_eq(&known, &of("app.name=a,app.version=b")));
+    assert_eq!(peers.by_baggage(b"user=7"), Ok(None));
+}
+
+#[test]
+fn so_many_peers_are_remembered_and_no_more_of_both_kinds_together() {
+    let again = |most: usize, between: &[&[u8]]| {
+        let mut peers = Peers::new(most);
+        let first = peers.by_header(PLUGIN.trim().as_bytes()).unwrap();
+        between.iter().for_each(|baggage| assert!(peers.by_baggage(baggage).unwrap().is_some()));
+        std::rc::Rc::ptr_eq(&first, &peers.by_header(PLUGIN.trim().as_bytes()).unwrap())
+    };
+    assert!(!again(0, &[]), "no memory at all");
+    assert!(again(1, &[]) && !again(1, &[b"app.name=a"]), "a memory of one");
+    assert!(again(2, &[b"app.name=a"]) && !again(2, &[b"app.name=a", b"app.name=b"]), "a memory of two");
 }
 
 #[test]
@@ -71,9 +100,15 @@ fn headers_count_once() {
     assert_eq!((one.id(), one.metadata(), one.fault()), (Some(&b"a"[..]), Some(&b"b"[..]), None));
     let empty = said(&[(ID, b""), (METADATA, b"")]);
     assert_eq!((empty.id(), empty.metadata(), empty.fault()), (None, None, None));
-    assert!(empty.has_id() && empty.has_metadata());
+    assert_eq!(empty.says(), Has { id: false, metadata: false });
+    assert_eq!(
+        (empty.has(), said(&[]).has()),
+        (Has { id: true, metadata: true }, Has { id: false, metadata: false })
+    );
     for headers in [&[(ID, &b"a"[..]), (ID, b"a")], &[(METADATA, &b"a"[..]), (METADATA, b"a")]] {
-        assert!(said(headers).fault().is_some());
+        let said = said(headers);
+        assert!(said.says() != Has { id: false, metadata: false });
+        assert!(said.fault().is_some_and(|fault| fault.ends_with("is repeated")) && said.id().is_none());
     }
     for id in [&b"\xff"[..], b"a\x01", &[b'a'; 1025]] {
         let headers = [(ID, id)];
@@ -102,20 +137,67 @@ fn who_is_told_depends_on_the_side() {
 }
 
 #[test]
+fn inbound_the_own_workload_is_not_asked() {
+    let original = plans("{}");
+    assert!(original.of(Side::Inbound).ask_upstream.is_empty());
+    assert_eq!(original.of(Side::Outbound).ask_upstream, [Way::Headers]);
+    assert_eq!(original.of(Side::Unspecified).ask_upstream, [Way::Headers]);
+    assert!(original.differ() && !plans(r#"{"upstream_discovery": []}"#).differ());
+}
+
+#[test]
 fn the_nearest_statement_on_strangers_counts() {
-    for (config, skips) in [
-        ("{}", true),
-        (r#"{"skip_external_clusters": false}"#, false),
-        (r#"{"upstream_propagation": [{"istio_headers": {}}]}"#, true),
-        (r#"{"upstream_propagation": [{"istio_headers": {"skip_external_clusters": false}}]}"#, false),
+    let external = Cluster { external: true, disabled: false };
+    for (config, server, client) in [
+        ("{}", false, true),
+        (r#"{"skip_external_clusters": false}"#, true, true),
+        (r#"{"upstream_propagation": [{"istio_headers": {}}]}"#, false, true),
+        (r#"{"upstream_propagation": [{"istio_headers": {"skip_external_clusters": false}}]}"#, true, true),
+        (
+            r#"{"downstream_propagation": [{"istio_headers": {"skip_external_clusters": true}}]}"#,
+            false,
+            false,
+        ),
         (
             r#"{"skip_external_clusters": false,
                 "upstream_propagation": [{"baggage": {}}, {"istio_headers": {"skip_external_clusters": true}}]}"#,
+            false,
             true,
         ),
     ] {
-        assert_eq!(plans(config).skip_external, skips, "{config}");
+        for side in [Side::Inbound, Side::Outbound, Side::Unspecified] {
+            let plans = plans(config);
+            let plan = plans.of(side);
+            assert_eq!((plan.knows_server(external), plan.answers(external)), (server, client), "{config}");
+            assert!(plan.knows_server(Cluster::default()) && plan.answers(Cluster::default()));
+        }
     }
+}
+
+#[test]
+fn who_takes_no_part_is_not_told_and_with_lists_nor_is_its_client() {
+    let disabled = Cluster { external: false, disabled: true };
+    for (config, client) in [
+        (r#"{"skip_external_clusters": false}"#, true),
+        (r#"{"skip_external_clusters": false, "downstream_propagation": [{"istio_headers": {}}]}"#, false),
+    ] {
+        let plans = plans(config);
+        let plan = plans.of(Side::Inbound);
+        assert_eq!((plan.knows_server(disabled), plan.answers(disabled)), (false, client), "{config}");
+    }
+}
+
+#[test]
+fn the_cluster_is_asked_for_where_it_matters() {
+    let asks = |config: &str| {
+        let plans = plans(config);
+        [Side::Inbound, Side::Outbound, Side::Unspecified].map(|side| plans.of(side).asks_for_cluster())
+    };
+    assert_eq!(asks("{}"), [false, true, true]);
+    assert_eq!(asks(r#"{"trust": "none"}"#), [false, true, true]);
+    assert_eq!(asks(r#"{"downstream_discovery": [{"istio_headers": {}}]}"#), [false; 3]);
+    assert_eq!(asks(r#"{"downstream_propagation": [{"istio_headers": {}}]}"#), [true; 3]);
+    assert_eq!(asks(r#"{"upstream_propagation": [{"baggage": {}}]}"#), [true; 3]);
 }
 
 #[test]
@@ -167,19 +249,26 @@ fn baggage_that_would_need_encoding_is_not_told() {
 }
 
 #[test]
-fn baggage_of_others_stays_while_there_is_room() {
-    let merged =
-        |sent: &str| String::from_utf8(baggage::merged(Some(sent.as_bytes()), "app.name=a")).unwrap();
-    assert_eq!(merged("x=1, app.name=z;p=q ,y=2"), "app.name=a,x=1,y=2");
-    assert_eq!(merged(""), "app.name=a");
-    assert_eq!(merged(&"x".repeat(baggage::LONGEST)), "app.name=a");
+fn baggage_of_others_stays_whatever_its_length() {
+    let merged = |sent: &[u8]| baggage::merged(Some(sent), "app.name=a");
+    assert_eq!(merged(b"x=1, app.name=z;p=q ,y=2,"), b"app.name=a,x=1,y=2");
+    assert_eq!(merged(b""), b"app.name=a");
+    assert_eq!(merged(b"x=\xff,k8s.pod.name=\xff"), b"app.name=a,x=\xff");
+    let long = "x".repeat(3 * baggage::LONGEST);
+    assert_eq!(merged(long.as_bytes()), format!("app.name=a,{long}").as_bytes());
     assert_eq!(baggage::merged(None, "app.name=a"), b"app.name=a");
-    assert_eq!(baggage::merged(Some(b"\xff"), "app.name=a"), b"app.name=a");
-    for (sent, left) in
-        [("x=1, app.name=a;p=q,y=2", Some("x=1,y=2")), (" k8s.pod.name = a,", Some("")), ("x=1,y=2", None)]
-    {
-        assert_eq!(baggage::stripped(sent.as_bytes()).as_deref(), left.map(str::as_bytes), "{sent}");
+    let stripped =
+        |sent: &[u8]| baggage::stripped(sent).map(|left| String::from_utf8_lossy(&left).into_owned());
+    for (sent, left) in [
+        ("x=1, app.name=a;p=q,y=2", Some("x=1,y=2")),
+        (" k8s.pod.name = a,", Some("")),
+        ("cloud.region", Some("")),
+        ("x=1, y=2,", None),
+        ("", None),
+    ] {
+        assert_eq!(stripped(sent.as_bytes()).as_deref(), left, "{sent}");
     }
+    assert_eq!(stripped(format!("k8s.pod.name=a,{long}").as_bytes()), Some(long));
 }
 
 fn peers() -> impl Strategy<Value = Peer> {
@@ -202,7 +291,9 @@ fn peers() -> impl Strategy<Value = Peer> {
 proptest! {
     #[test]
     fn a_workload_is_the_same_after_its_baggage(peer in peers()) {
-        let read = baggage::read(baggage::write(&peer, "", "").as_bytes()).unwrap_or_default();
+        let told = baggage::write(&peer, "", "");
+        prop_assert_eq!(baggage::workloads(told.as_bytes()), told.as_bytes());
+        let read = baggage::read(told.as_bytes()).unwrap_or_default();
         // The kind of a workload stands in its owner, and that needs a namespace.
         let expected = if peer.owner.is_some() { peer } else { Peer { owner: read.owner.clone(), ..peer } };
         prop_assert_eq!(read, expected);
@@ -241,8 +332,9 @@ fn a_frame_is_laid_out_as_istio_does() {
     assert_eq!(u32::from_be_bytes(frame[4..8].try_into().unwrap()) as usize, frame.len() - 8);
     let any = b"\x0a\x2atype.googleapis.com/google.protobuf.Struct\x12";
     assert_eq!(frame[8..8 + any.len()], any[..]);
-    let Start::Frame { peer, id, length } = frame::read(&[&frame[..], b"rest"].concat()) else { panic!() };
-    assert_eq!((*peer, id.as_deref(), length), (node().peer, Some("node"), frame.len()));
+    let sender = Sender { peer: Some(Box::new(node().peer)), id: Some("node".into()) };
+    let read = frame::read(&[&frame[..], b"rest"].concat());
+    assert_eq!(read, Start::Frame { length: frame.len(), sender: Ok(sender) });
 }
 
 #[test]
@@ -266,9 +358,38 @@ fn every_bent_frame_is_one_thing_or_another() {
         for bit in [0x01, 0x80] {
             let mut bent = frame.clone();
             bent[at] ^= bit;
-            if let Start::Frame { peer, length, .. } = frame::read(&bent) {
+            if let Start::Frame { length, sender } = frame::read(&bent) {
+                let peer = sender.unwrap_or_default().peer.unwrap_or_default();
                 assert!(length <= bent.len() && peer.encode().len() <= MAX_BYTES);
             }
         }
     }
+}
+
+/// A frame around the bytes of a Struct.
+fn framed(message: &[u8]) -> Vec<u8> {
+    let mut any = Vec::new();
+    wire::put(&mut any, 1, b"type.googleapis.com/google.protobuf.Struct");
+    wire::put(&mut any, 2, message);
+    [&frame()[..4], &(any.len() as u32).to_be_bytes(), &any].concat()
+}
+
+#[test]
+fn a_frame_may_say_little_and_is_one_whatever_it_says() {
+    let said = |message: &[u8]| {
+        let frame = framed(message);
+        let Start::Frame { length, sender } = frame::read(&frame) else { panic!("no frame: {message:?}") };
+        assert_eq!(length, frame.len());
+        sender
+    };
+    let mut id = Struct::default();
+    id.push_text(ID, "a");
+    assert_eq!(said(&id.encode()), Ok(Sender { peer: None, id: Some("a".into()) }));
+    assert_eq!(said(b""), Ok(Sender::default()));
+    assert_eq!(said(b"\x0a\x01"), Err(Malformed::Form));
+    let mut nul = Struct::default();
+    nul.push_text("NAME", "a\0");
+    let mut metadata = Struct::default();
+    metadata.push(METADATA, Value::Struct(nul));
+    assert_eq!(said(&metadata.encode()), Err(Malformed::Text));
 }

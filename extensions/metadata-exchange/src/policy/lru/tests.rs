@@ -3,8 +3,15 @@
 use super::*;
 use proptest::prelude::*;
 
+type Known = ((Kind, u8), Rc<[u8]>);
+
 fn value(name: u8, size: usize) -> Rc<[u8]> {
     vec![name; size].into()
+}
+
+/// With a name of one byte.
+fn size(value: &[u8]) -> usize {
+    value.len().saturating_add(1).saturating_add(OVERHEAD)
 }
 
 proptest! {
@@ -17,25 +24,26 @@ proptest! {
     #[test]
     fn it_forgets_what_was_not_asked_for_longest(
         most in 0..5_usize,
-        steps in prop::collection::vec((0..8_u8, 1..6_usize), 0..60),
+        steps in prop::collection::vec((0..4_u8, any::<bool>(), 1..6_usize), 0..60),
     ) {
-        let (mut lru, mut list) = (Lru::new(most), Vec::<(u8, Rc<[u8]>)>::new());
-        for (name, kilobytes) in steps {
-            let place = list.iter().position(|(known, _)| *known == name);
+        let (mut lru, mut list) = (Lru::new(most), Vec::<Known>::new());
+        for (byte, baggage, kilobytes) in steps {
+            let kind = if baggage { Kind::Baggage } else { Kind::Header };
+            let place = list.iter().position(|(name, _)| *name == (kind, byte));
             let known = place.map(|place| list.remove(place));
-            prop_assert_eq!(lru.get(&[name]), known.as_ref().map(|(_, value)| value.clone()));
-            let found = known.unwrap_or_else(|| (name, value(name, kilobytes.saturating_mul(4096))));
-            lru.insert(&[name], found.1.clone());
-            if found.1.len() < most.saturating_mul(BYTES_EACH) {
+            prop_assert_eq!(lru.get(kind, &[byte]), known.as_ref().map(|(_, value)| value.clone()));
+            let found = known.unwrap_or_else(|| ((kind, byte), value(byte, kilobytes.saturating_mul(4096))));
+            lru.insert(kind, &[byte], found.1.clone());
+            if size(&found.1) <= most.saturating_mul(BYTES_EACH) {
                 list.push(found);
             }
-            let size = |list: &[(u8, Rc<[u8]>)]| list.iter().map(|(_, value)| value.len().saturating_add(1)).sum::<usize>();
-            while list.len() > most || size(&list) > most.saturating_mul(BYTES_EACH) {
+            let bytes = |list: &[Known]| list.iter().map(|(_, value)| size(value)).sum::<usize>();
+            while list.len() > most || bytes(&list) > most.saturating_mul(BYTES_EACH) {
                 list.remove(0);
             }
             prop_assert_eq!(lru.entries.len(), list.len());
             prop_assert_eq!(lru.ages.len(), list.len());
-            prop_assert_eq!(lru.bytes, size(&list));
+            prop_assert_eq!(lru.bytes, bytes(&list));
         }
     }
 }
