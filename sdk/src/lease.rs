@@ -3,8 +3,14 @@
 use crate::error::HostError;
 use crate::shared::Shared;
 use crate::time::now;
+use crate::wait::{First, select, sleep};
 use std::cell::Cell;
+use std::convert::Infallible;
+use std::future::pending;
 use std::time::{Duration, SystemTime};
+
+/// How often a lease is renewed while it lasts: a worker that is busy for most of it keeps it.
+const RENEWALS: u32 = 4;
 
 /// A right that one worker of the process has at a time, for so long.
 ///
@@ -12,6 +18,9 @@ use std::time::{Duration, SystemTime};
 /// lease one of them does it, and another takes over when that one has not renewed it in time. It lies in shared data, so the
 /// plugin needs a `vm_id` of its own, and the work must be harmless when it is done twice: a worker that hangs for longer
 /// than the lease finds that another has begun.
+///
+/// There are two ways to use it. [`acquire`](Self::acquire) alone makes one worker the one that does something again and
+/// again, as long as it comes back in time:
 ///
 /// ```
 /// # use proxy_wasm_kit::prelude::*;
@@ -28,6 +37,9 @@ use std::time::{Duration, SystemTime};
 ///     });
 /// }
 /// ```
+///
+/// [`during`](Self::during) lets one worker at a time do something that may take long, and the next one begin as soon as it
+/// is over, for whatever reason.
 #[derive(Debug)]
 pub struct Lease {
     /// Until when (nanoseconds of the wall clock), and whose.
@@ -77,6 +89,44 @@ impl Lease {
         }
     }
 
+    /// Does work while this worker has the lease, renews it as long as the work takes, and gives it back when the work is
+    /// over. `None`, without work, if another worker has it.
+    ///
+    /// The lease can be much shorter than the work: it is how long others wait if this worker's VM fails. If the work is
+    /// dropped, because its stream ends or the plugin gets a new configuration, they do not wait at all.
+    ///
+    /// ```
+    /// # use proxy_wasm_kit::prelude::*;
+    /// use std::time::Duration;
+    ///
+    /// async fn report(server: &Cluster) -> Result<bool> {
+    ///     let lease = Lease::new("report", Duration::from_secs(3));
+    ///     let answer = lease.during(server.post("/report").timeout_ms(60_000).send()).await?;
+    ///     Ok(answer.transpose()?.is_some())
+    /// }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// Shared data or the clock failed before the work began.
+    pub async fn during<W: Future>(&self, work: W) -> Result<Option<W::Output>, HostError> {
+        if !self.acquire()? {
+            return Ok(None);
+        }
+        let _held = Held(self);
+        match select(work, self.renew()).await {
+            First::Left(output) => Ok(Some(output)),
+            First::Right(never) => match never {},
+        }
+    }
+
+    /// As long as that is possible: when it is not, the lease runs out, and the work goes on.
+    async fn renew(&self) -> Infallible {
+        let period = self.time.checked_div(RENEWALS).unwrap_or_default();
+        while sleep(period).await.is_ok() && self.acquire().unwrap_or(false) {}
+        pending().await
+    }
+
     /// Gives the lease back, if this worker has it.
     ///
     /// ```
@@ -103,6 +153,16 @@ impl Lease {
         let me = self.names.update(|last| last.unwrap_or(0).saturating_add(1))?;
         self.me.set(Some(me));
         Ok(me)
+    }
+}
+
+/// A lease that is given back whatever becomes of the work.
+struct Held<'a>(&'a Lease);
+
+impl Drop for Held<'_> {
+    fn drop(&mut self) {
+        // Who cannot give it back lets it run out.
+        let _ = self.0.release();
     }
 }
 

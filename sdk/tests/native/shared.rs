@@ -2,7 +2,10 @@
 
 use crate::{extension, get, start};
 use proxy_wasm_kit::prelude::*;
+use proxy_wasm_kit::sleep;
+use proxy_wasm_kit_host::engine::Errand;
 use proxy_wasm_kit_host::exchange::{Clock, Message, Setup};
+use proxy_wasm_kit_host::native::Host;
 use std::time::Duration;
 
 /// What another plugin of the same VM id left at a key, byte for byte.
@@ -182,4 +185,44 @@ fn a_lease_from_before_the_clock_was_set_back_is_not_held() {
         }
     });
     assert_eq!(get::<Run>().client.unwrap().status(), 200);
+}
+
+/// Waits, and works under a lease of 3 seconds: `/WAIT/WORK` in seconds.
+fn start_work() -> Host {
+    extension!(Run {
+        fn on_request_headers(&mut self, request: &mut RequestHeaders<'_>) -> Result {
+            let path = request.path()?;
+            let [wait, work] = [1, 3].map(|at| Duration::from_secs(u64::from(path[at] - b'0')));
+            let flow = request.later(async move |_| {
+                sleep(wait).await?;
+                let done = Lease::new("work", Duration::from_secs(3)).during(sleep(work)).await?;
+                Ok(Flow::Reply(Response::new(if done.is_some() { 200 } else { 409 })))
+            });
+            Ok(flow.within(Duration::from_secs(60)))
+        }
+    });
+    start::<Run>(Setup { clock: Clock::Fixed(1_000_000_000), ..Setup::default() })
+}
+
+fn errand(path: &str, patience: u64) -> Errand {
+    let upstream = Message::response(200).into();
+    Errand { request: Message::request("GET", path), upstream, patience: Some(Duration::from_secs(patience)) }
+}
+
+fn statuses(host: &Host, errands: Vec<Errand>) -> Vec<u16> {
+    let seen = host.run_all(errands);
+    seen.into_iter().map(|one| one.client.map_or(0, |answer| answer.status())).collect()
+}
+
+#[test]
+fn a_lease_is_held_as_long_as_the_work_takes_and_no_longer() {
+    let all = ["/0/8", "/7/1", "/9/1"].map(|path| errand(path, 60));
+    assert_eq!(statuses(&start_work(), all.into()), [200, 409, 200]);
+}
+
+#[test]
+fn a_lease_is_given_back_when_the_work_is_dropped() {
+    let host = start_work();
+    assert_eq!(statuses(&host, vec![errand("/0/8", 1)]), [0]);
+    assert_eq!(statuses(&host, vec![errand("/0/1", 60)]), [200]);
 }
