@@ -1,6 +1,7 @@
 //! Keys that are fetched: by one worker for all, again before they are old, and once more when a token names a key that is not
 //! among them. What was fetched lies in shared data, where each worker finds it; requests that need it wait for it.
 
+mod limits;
 mod source;
 
 use crate::config::Config;

@@ -1,7 +1,8 @@
 //! One server that has keys, and what is known of it.
 
 use super::Counters;
-use crate::config::{RemoteJwks, Span};
+use super::limits::{Limits, Record};
+use crate::config::RemoteJwks;
 use crate::policy::{KeySet, Policy, Uri};
 use proxy_wasm_kit::{
     Bytes, Call, CallError, CallResponse, First, HostError, Lease, Result, Root, Shared, Watch, now, select,
@@ -14,31 +15,11 @@ use std::time::{Duration, SystemTime};
 /// How often shared data are looked at while something is going to change, and else at the least.
 const LOOKS: [Duration; 2] = [Duration::from_millis(20), Duration::from_secs(1)];
 
-/// Milliseconds since 1970 of the last fetch that was good, and the last that was tried; 0 for never.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-struct Times {
-    fetched: u64,
-    tried: u64,
-}
+/// How long others wait for a worker that has begun to fetch and whose VM fails. One that lives renews it.
+const LEASE: Duration = Duration::from_secs(3);
 
-impl Times {
-    /// Whether the last attempt was none that succeeded.
-    fn failed(self) -> bool {
-        self.tried > self.fetched
-    }
-}
-
-/// All times in milliseconds.
-#[derive(Clone, Copy)]
-struct Limits {
-    timeout: u64,
-    fresh: u64,
-    stale: u64,
-    refetch: u64,
-    after_failure: u64,
-    retries: u32,
-    pauses: [u64; 2],
-}
+/// Of a server that is down there is a line for the first failure, and at most one in this time, in milliseconds.
+const LINES: u64 = 60_000;
 
 pub(super) struct Source {
     provider: usize,
@@ -49,13 +30,19 @@ pub(super) struct Source {
     counters: Counters,
     policy: Rc<Policy>,
     lease: Lease,
-    shared_times: Shared<(u64, u64)>,
+    shared_record: Shared<Record>,
     shared_text: Shared<Bytes>,
-    times: Cell<Times>,
+    /// What stood in shared data at the last look.
+    seen: Cell<Record>,
+    /// The same for the keys that this worker has.
+    record: Cell<Record>,
+    has_keys: Cell<bool>,
     /// Set when a request wants keys.
     wanted: RefCell<Watch<()>>,
     /// Set when an attempt has ended.
     ended: RefCell<Watch<()>>,
+    /// A request has waited in vain since then.
+    is_doubtful: Cell<bool>,
 }
 
 impl Source {
@@ -71,22 +58,26 @@ impl Source {
         let (http, limits) = (&from.http_uri, Limits::of(from));
         let uri = Uri::read(&http.uri).ok()?;
         let call = root.cluster(&http.cluster).get(&uri.path).authority(&uri.authority);
-        // Who fetches the same, with the same measure, shares it.
-        let name = format!("jwt_headers.jwks.{} {} {allow_weak}", http.cluster, http.uri);
+        // Who fetches the same shares it, unless another version has other rules for what a key is.
+        let version = env!("CARGO_PKG_VERSION");
+        let name = format!("jwt_headers.jwks.{version} {} {} {allow_weak}", http.cluster, http.uri);
         Some(Self {
             provider,
-            about: format!("keys of {}", http.uri),
+            about: format!("keys of {}", Uri::shown(&http.uri)),
             call: call.header("accept", "application/json").timeout_ms(limits.timeout),
             limits,
             allow_weak,
             counters,
             policy: policy.clone(),
-            lease: Lease::new(&name, Duration::from_millis(limits.longest_fetch())),
-            shared_times: Shared::at(format!("{name} times")),
+            lease: Lease::new(&name, LEASE),
+            shared_record: Shared::at(format!("{name} record")),
             shared_text: Shared::at(name),
-            times: Cell::default(),
+            seen: Cell::default(),
+            record: Cell::default(),
+            has_keys: Cell::default(),
             wanted: RefCell::default(),
             ended: RefCell::default(),
+            is_doubtful: Cell::default(),
         })
     }
 
@@ -98,16 +89,17 @@ impl Source {
     pub(super) async fn keep_fresh(&self) -> Result<()> {
         // Envoy tries each configuration in a VM that it throws away: there no timer runs, and so nothing is fetched.
         sleep(Duration::from_millis(1)).await?;
+        let [often, seldom] = LOOKS;
         loop {
             if let Err(error) = self.look().await {
                 log::error!("{}: {error}", self.about);
+                sleep(seldom).await?;
             }
             let wanted = self.wanted.borrow().clone();
-            let [often, seldom] = LOOKS;
             if wanted.get().is_some() {
                 sleep(often).await?;
             } else {
-                let due = self.limits.due(self.times.get(), false).saturating_sub(milliseconds()?);
+                let due = self.limits.due(self.record.get(), false).saturating_sub(milliseconds()?);
                 select(sleep(Duration::from_millis(due).clamp(often, seldom)), wanted.value()).await;
             }
         }
@@ -117,82 +109,137 @@ impl Source {
         self.take_shared()?;
         self.mind_the_clock()?;
         self.forget_what_is_old()?;
-        let is_wanted = self.wanted.borrow().get().is_some();
-        let is_due = || Ok::<_, HostError>(self.limits.is_due(self.times.get(), is_wanted, milliseconds()?));
-        if is_due()? && self.lease.acquire()? {
-            // Somebody may have been quicker.
-            self.take_shared()?;
-            let done = if is_due()? { self.fetch().await } else { Ok(()) };
-            self.lease.release()?;
-            done?;
+        if self.is_due()? && self.lease.during(self.fetch_if_due()).await?.transpose()?.is_some() {
             self.take_shared()?;
         }
         Ok(())
     }
 
+    fn is_due(&self) -> Result<bool, HostError> {
+        let is_wanted = self.wanted.borrow().get().is_some();
+        Ok(self.limits.is_due(self.record.get(), is_wanted, milliseconds()?))
+    }
+
+    /// Somebody may have been quicker.
+    async fn fetch_if_due(&self) -> Result<()> {
+        self.take_shared()?;
+        if self.is_due()? { self.fetch().await } else { Ok(()) }
+    }
+
     /// Keys that are dated in the future were fetched before the clock was set back, nobody knows how long: they count as old
     /// from now on, and not as new until their date has come.
     fn mind_the_clock(&self) -> Result<()> {
-        let Times { fetched, tried } = self.times.get();
+        let Record { fetched, tried, .. } = self.record.get();
         let now = milliseconds()?;
         if fetched.max(tried) <= now {
             return Ok(());
         }
         log::warn!("{}: the clock was set back; what was fetched before counts as old", self.about);
-        self.shared_times.update_if(|times| {
-            let (fetched, tried) = times?;
-            let redated = self.limits.redated(Times { fetched, tried }, now);
-            Some((redated.fetched, redated.tried)).filter(|new| *new != (fetched, tried))
+        self.shared_record.update_if(|record| {
+            let record = record?;
+            Some(self.limits.redated(record, now)).filter(|redated| *redated != record)
         })?;
         self.take_shared()
     }
 
     fn forget_what_is_old(&self) -> Result<()> {
-        if self.limits.is_too_old(self.times.get(), milliseconds()?) {
+        if self.limits.is_too_old(self.record.get(), milliseconds()?) && self.has_keys.replace(false) {
+            log::error!(
+                "{} are too old: tokens that need them are refused until they are fetched",
+                self.about
+            );
             self.policy.set_keys(self.provider, None);
         }
         Ok(())
     }
 
     fn take_shared(&self) -> Result<()> {
-        let (fetched, tried) = self.shared_times.get()?.unwrap_or_default();
-        let (old, new) = (self.times.get(), Times { fetched, tried });
-        if old == new {
+        let (new, seen, mine) =
+            (self.shared_record.get()?.unwrap_or_default(), self.seen.get(), self.record.get());
+        if new == seen {
             return Ok(());
         }
-        if new.fetched != old.fetched
-            && !self.limits.is_too_old(new, milliseconds()?)
-            && let Some(text) = self.shared_text.get()?
-        {
-            match KeySet::read(&text, self.allow_weak) {
-                Ok(keys) => self.policy.set_keys(self.provider, Some(Rc::new(keys))),
-                Err(problem) => log::error!("{}: in shared data: {problem}", self.about),
-            }
+        let is_known = new.fetched == seen.fetched || self.take_text(new)?;
+        self.seen.set(new);
+        if !is_known {
+            // As if the keys that there are had just become old. Who waits for newer ones waits on.
+            let fetched = mine.fetched.min(self.limits.old_since(milliseconds()?));
+            self.record.set(Record { fetched, tried: fetched, failures: 0 });
+            return Ok(());
         }
-        self.times.set(new);
+        let fetched = if new.fetched == seen.fetched { mine.fetched } else { new.fetched };
+        self.record.set(Record { fetched, ..new });
+        self.is_doubtful.set(false);
         self.wanted.replace(Watch::new());
         self.ended.replace(Watch::new()).set(());
         Ok(())
     }
 
+    /// Whether what was fetched can be used, by those to whom it is not too old.
+    fn take_text(&self, record: Record) -> Result<bool> {
+        if self.limits.is_too_old(record, milliseconds()?) {
+            return Ok(true);
+        }
+        match self.shared_text.get()?.map(|text| KeySet::read(&text, self.allow_weak)) {
+            Some(Ok(keys)) => {
+                self.policy.set_keys(self.provider, Some(Rc::new(keys)));
+                self.has_keys.set(true);
+                return Ok(true);
+            }
+            Some(Err(problem)) => log::error!("{}: in shared data: {problem}", self.about),
+            None => log::error!("{}: in shared data there are none", self.about),
+        }
+        Ok(false)
+    }
+
     /// Fetches, and puts into shared data what came of it.
     async fn fetch(&self) -> Result<()> {
         let outcome = self.fetch_in_several_attempts().await?;
-        let (at, before) = (milliseconds()?, self.times.get());
+        let (now, before) = (milliseconds()?, self.seen.get());
         match outcome {
             Ok((text, keys)) => {
-                keys.skipped().iter().for_each(|skipped| log::warn!("{}: {skipped}", self.about));
+                self.tell_what_is_new(before, &text, &keys)?;
                 self.shared_text.set(&text)?;
-                self.shared_times.set(&(at, at))?;
+                self.shared_record.set(&Record { fetched: now, tried: now, failures: 0 })?;
                 let _ = self.counters.success.add(1);
             }
             Err(problem) => {
-                log::warn!("{} could not be fetched: {problem}", self.about);
-                self.shared_times.set(&(before.fetched, at))?;
+                let after = before.failed(now);
+                self.tell_failure(before, after, &problem);
+                self.shared_record.set(&after)?;
                 let _ = self.counters.failed.add(1);
             }
         }
         Ok(())
+    }
+
+    fn tell_what_is_new(&self, before: Record, text: &Bytes, keys: &KeySet) -> Result<()> {
+        if before.failures > 0 {
+            log::info!("{} are fetched again, after {} failures", self.about, before.failures);
+        }
+        if self.shared_text.get()?.is_some_and(|known| *known == **text) {
+            return Ok(());
+        }
+        let level = if keys.warnings().is_empty() { log::Level::Info } else { log::Level::Warn };
+        log::log!(level, "{}: {keys}", self.about);
+        Ok(())
+    }
+
+    /// Not each time: who keeps the log has only so much room.
+    fn tell_failure(&self, before: Record, after: Record, problem: &str) {
+        let part = |time: u64| time.checked_div(LINES);
+        if before.failures > 0 && part(before.tried) == part(after.tried) {
+            return;
+        }
+        let times = if after.failures > 1 { format!(" ({} times)", after.failures) } else { String::new() };
+        let left =
+            self.limits.end(self.record.get()).saturating_sub(after.tried).checked_div(1000).unwrap_or(0);
+        let now = if self.has_keys.get() {
+            format!("those that there are will be used for {left} s more")
+        } else {
+            "there are none, and tokens that need them are refused".into()
+        };
+        log::warn!("{} could not be fetched{times}: {problem}; {now}", self.about);
     }
 
     async fn fetch_in_several_attempts(&self) -> Result<Result<(Bytes, KeySet), String>> {
@@ -223,14 +270,14 @@ impl Source {
         Ok((answer.body().clone(), keys))
     }
 
-    /// Whether a fetch may bring keys soon: the last one did not fail.
+    /// Whether a fetch may bring keys soon: the last one did not fail, and nobody has waited in vain since.
     pub(super) fn is_hopeful(&self) -> bool {
-        !self.times.get().failed()
+        self.record.get().failures == 0 && !self.is_doubtful.get()
     }
 
     /// Whether a fetch would be begun now, or has been asked for.
     pub(super) fn may_refetch(&self, now: u64) -> bool {
-        let is_due = self.limits.is_due(self.times.get(), true, now);
+        let is_due = self.limits.is_due(self.record.get(), true, now);
         self.is_hopeful() && (is_due || self.wanted.borrow().get().is_some())
     }
 
@@ -240,64 +287,10 @@ impl Source {
         let first = select(ended.value(), sleep(Duration::from_millis(self.limits.timeout))).await;
         if let First::Right(over) = first {
             // Who comes next shall not wait for the same.
-            self.wanted.replace(Watch::new());
+            self.is_doubtful.set(true);
             over?;
         }
         Ok(())
-    }
-}
-
-impl Limits {
-    fn of(from: &RemoteJwks) -> Self {
-        let time = |span: &Option<Span>, usual: u64| {
-            span.map_or(usual, |span| u64::try_from(span.0.as_millis()).unwrap_or(u64::MAX))
-        };
-        let back_off = &from.retry_policy.retry_back_off;
-        let pause = time(&back_off.base_interval, 1000);
-        Self {
-            timeout: time(&from.http_uri.timeout, 5000),
-            fresh: time(&from.cache_duration, 600_000),
-            stale: time(&from.max_stale, 3_600_000),
-            refetch: time(&from.refetch_interval, 10_000),
-            after_failure: time(&from.async_fetch.failed_refetch_duration, 1000),
-            retries: from.retry_policy.num_retries.unwrap_or(0).min(10),
-            pauses: [pause, time(&back_off.max_interval, pause.saturating_mul(10))],
-        }
-    }
-
-    /// With all attempts, and a second to spare.
-    fn longest_fetch(self) -> u64 {
-        let [_, pause] = self.pauses;
-        let attempts = u64::from(self.retries).saturating_add(1);
-        self.timeout.saturating_add(pause).saturating_mul(attempts).saturating_add(1000)
-    }
-
-    fn is_due(self, times: Times, is_wanted: bool, now: u64) -> bool {
-        now >= self.due(times, is_wanted)
-    }
-
-    /// When it is time to fetch: a fifth before keys are old, some time after a failure, or because of a request.
-    fn due(self, times: Times, is_wanted: bool) -> u64 {
-        if times.failed() {
-            return times.tried.saturating_add(self.after_failure);
-        }
-        if times.fetched == 0 {
-            return 0;
-        }
-        let ahead = self.fresh.checked_div(5).unwrap_or(0);
-        let usual = times.fetched.saturating_add(self.fresh.saturating_sub(ahead));
-        if is_wanted { usual.min(times.tried.saturating_add(self.refetch)) } else { usual }
-    }
-
-    /// The same without dates in the future: keys were fetched so long ago that they are no longer new.
-    fn redated(self, times: Times, now: u64) -> Times {
-        let fetched = if times.fetched > now { now.saturating_sub(self.fresh).max(1) } else { times.fetched };
-        let tried = if times.failed() { times.tried.min(now) } else { fetched };
-        Times { fetched, tried }
-    }
-
-    fn is_too_old(self, times: Times, now: u64) -> bool {
-        times.fetched > 0 && now > times.fetched.saturating_add(self.fresh).saturating_add(self.stale)
     }
 }
 

@@ -80,8 +80,11 @@ impl Algorithm {
 
     /// What a provider accepts that does not say: all with a public key. A secret that both sides know is asked for by name.
     pub fn with_public_keys() -> Vec<Self> {
-        let all = NAMES.iter().map(|(_, algorithm)| *algorithm);
-        all.filter(|algorithm| !matches!(algorithm, Self::Hs(_))).collect()
+        Self::all().filter(|algorithm| !matches!(algorithm, Self::Hs(_))).collect()
+    }
+
+    pub(super) fn all() -> impl Iterator<Item = Self> {
+        NAMES.iter().map(|(_, algorithm)| *algorithm)
     }
 
     /// Whether a key is of the type that this algorithm takes.

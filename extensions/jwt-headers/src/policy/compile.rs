@@ -69,8 +69,8 @@ fn compile_translated(config: &Config, key: [u8; 16]) -> Result<Policy> {
     for (name, from) in &config.providers {
         let provider = provider(from, key).map_err(|mistake| mistake.within(&format!("providers.{name}")))?;
         let keys = provider.keys.borrow();
-        let skipped = keys.iter().flat_map(|keys| keys.skipped());
-        warnings.extend(skipped.map(|skipped| format!("providers.{name}: {skipped}")));
+        let of_keys = keys.iter().flat_map(|keys| keys.warnings());
+        warnings.extend(of_keys.map(|warning| format!("providers.{name}: {warning}")));
         drop(keys);
         if from.clear_route_cache == Some(false) {
             warnings.push(format!("providers.{name}.clear_route_cache: has no effect: {ROUTES}"));

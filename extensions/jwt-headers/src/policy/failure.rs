@@ -65,6 +65,8 @@ pub enum Failure {
     NoKeys,
     /// No key has its `kid` and algorithm.
     NoKey,
+    /// More keys could have signed it than can be tried.
+    Crowd,
     /// The signature is not that of a key.
     Signature,
     /// The keys are not there yet.
@@ -108,6 +110,7 @@ impl Failure {
             Self::Audience => "Audiences in Jwt are not allowed",
             Self::NoKeys => "Jwks doesn't have any valid public key",
             Self::NoKey => "Jwks doesn't have key to match kid or alg from Jwt",
+            Self::Crowd => "Jwt fits too many keys",
             // Envoy has no other words for what is not in its parser (measured on 1.40); the log has.
             Self::NoExpiration | Self::Lifetime | Self::Subject | Self::Signature => "Jwt verification fails",
             Self::Fetch => "Jwks remote fetch is failed",

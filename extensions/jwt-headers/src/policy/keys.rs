@@ -9,9 +9,14 @@ use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use p256::pkcs8::DecodePublicKey;
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
+use std::fmt;
 
-/// How many keys a set may hold. A token without `kid` is tried with all that fit.
+/// How many keys a set may hold.
 const MOST_KEYS: usize = 100;
+/// How many of them one token may fit: without `kid` it is tried with each of these.
+const MOST_FITTING: usize = 32;
+/// How many reasons a line holds.
+const MOST_REASONS: usize = 5;
 /// The bits of RSA keys: what is broken, what is weak, and what takes too long.
 const RSA_BITS: [usize; 3] = [1024, 2048, 8192];
 
@@ -21,7 +26,37 @@ pub struct KeySet {
     /// Of the text that they were read from.
     fingerprint: [u8; 32],
     keys: Vec<Key>,
-    skipped: Vec<String>,
+    /// How many are for something else than signatures, which is nobody's mistake.
+    foreign: usize,
+    warnings: Vec<String>,
+}
+
+/// Why a key is left out.
+#[derive(Debug)]
+enum Unfit {
+    /// It is for something else.
+    Foreign(String),
+    Broken(String),
+}
+
+impl Unfit {
+    fn reason(self) -> String {
+        match self {
+            Self::Foreign(reason) | Self::Broken(reason) => reason,
+        }
+    }
+}
+
+impl From<String> for Unfit {
+    fn from(reason: String) -> Self {
+        Self::Broken(reason)
+    }
+}
+
+impl From<&str> for Unfit {
+    fn from(reason: &str) -> Self {
+        Self::Broken(reason.into())
+    }
 }
 
 struct Key {
@@ -42,8 +77,8 @@ pub(super) enum Material {
     Secret { secret: Vec<u8>, allow_weak: bool },
 }
 
-impl std::fmt::Debug for Key {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl fmt::Debug for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Key({:?})", self.id)
     }
 }
@@ -74,17 +109,35 @@ impl KeySet {
         if list.len() > MOST_KEYS {
             return Err(format!("found {} keys, at most {MOST_KEYS} are allowed", list.len()));
         }
-        let (mut keys, mut skipped) = (Vec::new(), Vec::new());
+        let mut set =
+            Self { fingerprint: fingerprint(text), keys: Vec::new(), foreign: 0, warnings: Vec::new() };
+        let mut reasons = Vec::new();
         for (number, entry) in list.iter().enumerate() {
             match Key::of(entry, allow_weak) {
-                Ok(key) => keys.push(key),
-                Err(reason) => skipped.push(format!("keys[{number}]: {reason}")),
+                Ok(key) => set.keys.push(key),
+                Err(unfit) => {
+                    let is_foreign = matches!(unfit, Unfit::Foreign(_));
+                    reasons.push((is_foreign, format!("keys[{number}]: {}", unfit.reason())));
+                }
             }
         }
-        if keys.is_empty() {
-            return Err(format!("there is no key that can be used. {}", skipped.join("; ")));
+        if set.keys.is_empty() {
+            let reasons: Vec<_> = reasons.into_iter().map(|(_, reason)| reason).collect();
+            return Err(format!("there is no key that can be used. {}", listed(&reasons)));
         }
-        Ok(Self { fingerprint: fingerprint(text), keys, skipped })
+        set.foreign = reasons.iter().filter(|(is_foreign, _)| *is_foreign).count();
+        let broken = reasons.into_iter().filter(|(is_foreign, _)| !is_foreign).map(|(_, reason)| reason);
+        set.warnings = broken.chain(set.crowd()).collect();
+        Ok(set)
+    }
+
+    /// Whether tokens without `kid` fit more keys than can be tried.
+    fn crowd(&self) -> Option<String> {
+        let fitting = |algorithm: &Algorithm| self.keys.iter().filter(|key| key.signs(*algorithm)).count();
+        let most = Algorithm::all().map(|algorithm| fitting(&algorithm)).max().unwrap_or(0);
+        let refused = "tokens without kid are refused, at most";
+        (most > MOST_FITTING)
+            .then(|| format!("{most} keys fit one algorithm: {refused} {MOST_FITTING} can be tried"))
     }
 
     /// Reads the blocks `BEGIN PUBLIC KEY`. Such keys have no `kid`.
@@ -111,7 +164,9 @@ impl KeySet {
         if keys.is_empty() {
             Err(format!("expected `{BEGIN}`"))
         } else {
-            Ok(Self { fingerprint: fingerprint(text.as_bytes()), keys, skipped: Vec::new() })
+            let fingerprint = fingerprint(text.as_bytes());
+            let set = Self { fingerprint, keys, foreign: 0, warnings: Vec::new() };
+            Ok(Self { warnings: set.crowd().into_iter().collect(), ..set })
         }
     }
 
@@ -120,17 +175,20 @@ impl KeySet {
         self.fingerprint == other.fingerprint
     }
 
-    /// What was left out, and why.
-    pub fn skipped(&self) -> &[String] {
-        &self.skipped
+    /// What an operator should know: which keys were left out, and why.
+    pub fn warnings(&self) -> &[String] {
+        &self.warnings
     }
 
     /// Checks a signature with each key that fits: same `kid` where both have one, same algorithm, same type. A token that names
     /// a key which is not there is told from one that is forged, unless a key without a name verifies it.
     pub(super) fn verify(&self, token: &Token<'_>, by: &dyn Surroundings) -> Result<(), Failure> {
-        let mut fitting = self.keys.iter().filter(|key| key.fits(token)).peekable();
-        if fitting.peek().is_none() {
-            return Err(Failure::NoKey);
+        let mut fitting = self.keys.iter().filter(|key| key.fits(token));
+        match fitting.clone().count() {
+            0 => return Err(Failure::NoKey),
+            // None of them, rather than the first ones: which keys come first is up to the server.
+            count if count > MOST_FITTING => return Err(Failure::Crowd),
+            _ => {}
         }
         let verifies =
             |key: &Key| key.material.verify(token.algorithm(), token.signed(), token.signature(), by);
@@ -143,8 +201,25 @@ impl KeySet {
     }
 }
 
+impl fmt::Display for KeySet {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "found {} that can be used", self.keys.len())?;
+        if self.foreign > 0 {
+            write!(f, ", {} for other purposes", self.foreign)?;
+        }
+        if self.warnings.is_empty() { Ok(()) } else { write!(f, "; {}", listed(&self.warnings)) }
+    }
+}
+
+/// The first of these.
+fn listed(reasons: &[String]) -> String {
+    let more = reasons.len().saturating_sub(MOST_REASONS);
+    let first = reasons.get(..MOST_REASONS).unwrap_or(reasons).join("; ");
+    if more > 0 { format!("{first}; and {more} more") } else { first }
+}
+
 impl Key {
-    fn of(entry: &Value, allow_weak: bool) -> Result<Self, String> {
+    fn of(entry: &Value, allow_weak: bool) -> Result<Self, Unfit> {
         let Value::Object(jwk) = entry else { return Err("expected an object".into()) };
         let text = |name: &str| match jwk.get(name) {
             None => Ok(None),
@@ -152,25 +227,25 @@ impl Key {
             Some(_) => Err(format!("{name}: expected a text")),
         };
         if let Some(other) = text("use")?.filter(|purpose| *purpose != "sig") {
-            return Err(format!("its use is {}, not \"sig\"", shown(other)));
+            return Err(Unfit::Foreign(format!("its use is {}, not \"sig\"", shown(other))));
         }
         if let Some(operations) = jwk.get("key_ops") {
             let verifies = operations.as_array().is_some_and(|list| list.iter().any(|one| one == "verify"));
             verifies.then_some(()).ok_or("its key_ops do not hold \"verify\"")?;
         }
-        let algorithm = match text("alg")? {
-            Some(name) => Some(
-                Algorithm::named(name)
-                    .ok_or_else(|| format!("alg {} is not one that signs here", shown(name)))?,
-            ),
-            None => None,
-        };
+        let algorithm =
+            match text("alg")? {
+                Some(name) => Some(Algorithm::named(name).ok_or_else(|| {
+                    Unfit::Foreign(format!("alg {} is not one that signs here", shown(name)))
+                })?),
+                None => None,
+            };
         let material = match text("kty")?.ok_or("it has no kty")? {
             "RSA" => rsa(&bytes(jwk, "n")?, &bytes(jwk, "e")?, allow_weak)?,
             "EC" => point(jwk, text("crv")?)?,
             "OKP" => octets(jwk, text("crv")?)?,
             "oct" => secret(bytes(jwk, "k")?, allow_weak)?,
-            other => return Err(format!("kty {} is not known", shown(other))),
+            other => return Err(format!("kty {} is not known", shown(other)).into()),
         };
         if algorithm.is_some_and(|algorithm| !algorithm.takes(&material)) {
             return Err("its alg and its type do not go together".into());
@@ -183,8 +258,11 @@ impl Key {
             (Some(mine), Some(wanted)) => mine == wanted,
             _ => true,
         };
-        let algorithm = token.algorithm();
-        same_id && self.algorithm.is_none_or(|mine| mine == algorithm) && algorithm.takes(&self.material)
+        same_id && self.signs(token.algorithm())
+    }
+
+    fn signs(&self, algorithm: Algorithm) -> bool {
+        self.algorithm.is_none_or(|mine| mine == algorithm) && algorithm.takes(&self.material)
     }
 }
 

@@ -23,11 +23,24 @@ impl Uri {
         let Some((authority, path)) =
             parts.filter(|(host, _)| is_plain && !host.is_empty() && !host.contains('@'))
         else {
-            return Err(format!("expected a URL such as https://issuer.example/keys, found {text:?}"));
+            let found = Self::shown(text);
+            return Err(format!("expected a URL such as https://issuer.example/keys, found {found:?}"));
         };
         let path = path.split('#').next().unwrap_or_default();
         let slash = if path.starts_with('/') { "" } else { "/" };
         Ok(Self { authority: authority.to_owned(), path: format!("{slash}{path}") })
+    }
+
+    /// What may stand in a log line: without query and user, where secrets are.
+    pub fn shown(text: &str) -> String {
+        let text = text.split(['?', '#']).next().unwrap_or_default();
+        match text.rsplit_once('@') {
+            Some((before, rest)) => {
+                let scheme = before.find("://").and_then(|end| before.get(..end));
+                format!("{}...@{rest}", scheme.map(|scheme| format!("{scheme}://")).unwrap_or_default())
+            }
+            None => text.to_owned(),
+        }
     }
 }
 
@@ -56,5 +69,23 @@ mod tests {
         ] {
             assert!(read(text).is_err(), "{text}");
         }
+    }
+
+    #[test]
+    fn secrets_are_not_shown() {
+        let all = [
+            ("https://a.b:1/c?apikey=s3cret", "https://a.b:1/c"),
+            ("https://user:s3cret@a/k?x", "https://...@a/k"),
+            ("//user:s3c@ret@a", "...@a"),
+            ("https://a/s#s3cret", "https://a/s"),
+        ];
+        for (text, shown) in all {
+            assert_eq!(Uri::shown(text), shown);
+            assert!(!read_error(text).contains("s3c"), "{text}");
+        }
+    }
+
+    fn read_error(text: &str) -> String {
+        Uri::read(text).err().unwrap_or_default()
     }
 }

@@ -21,7 +21,7 @@ impl Surroundings for Sandbox {
 }
 
 fn key(jwk: &str) -> Result<Key, String> {
-    Key::of(&serde_json::from_str(jwk).unwrap(), false)
+    Key::of(&serde_json::from_str(jwk).unwrap(), false).map_err(Unfit::reason)
 }
 
 /// Verifies a token of which only the signature is looked at, and the same with each byte of the signature changed.
@@ -114,9 +114,46 @@ fn a_set_is_strict_and_bounded() {
     let one = format!("{{{P256}}}");
     let set = |keys: &str| KeySet::read(format!("{{\"keys\":[{keys}]}}").as_bytes(), false);
     assert_eq!(set(&one).unwrap().keys.len(), 1);
-    assert_eq!(set(&format!("{one},{{}}")).unwrap().skipped().len(), 1);
+    assert_eq!(set(&format!("{one},{{}}")).unwrap().warnings(), ["keys[1]: it has no kty"]);
     set(&vec![one.as_str(); 101].join(",")).unwrap_err();
     for text in ["", "{}", "[]", r#"{"keys":{}}"#, r#"{"keys":[],"keys":[]}"#] {
         KeySet::read(text.as_bytes(), false).unwrap_err();
     }
+}
+
+#[test]
+fn what_is_told_of_a_set_is_short() {
+    let set = |more: String| {
+        KeySet::read(format!("{{\"keys\":[{{{P256}}}{more}]}}").as_bytes(), false).unwrap().to_string()
+    };
+    assert_eq!(set(String::new()), "found 1 that can be used");
+    let encrypts = format!(",{{{P256},\"use\":\"enc\"}}");
+    assert_eq!(set(encrypts.clone()), "found 1 that can be used, 1 for other purposes");
+    assert_eq!(
+        set(encrypts + ",{}"),
+        "found 1 that can be used, 1 for other purposes; keys[2]: it has no kty"
+    );
+    assert!(set(",{}".repeat(99)).ends_with("keys[5]: it has no kty; and 94 more"));
+}
+
+#[test]
+fn a_token_that_fits_too_many_keys_is_tried_with_none() {
+    let keys = |count: usize, more: &str| {
+        let all = vec![format!("{{{P256}{more}}}"); count].join(",");
+        KeySet::read(format!("{{\"keys\":[{all}]}}").as_bytes(), false).unwrap()
+    };
+    let verdict = |keys: &KeySet, header: &str| {
+        let part = |text: &str| URL_SAFE_NO_PAD.encode(text);
+        let text = format!("{}.{}.{}", part(header), part("{}"), part(&"s".repeat(64)));
+        keys.verify(&Token::read(text.as_bytes()).unwrap(), &Sandbox).unwrap_err()
+    };
+    let (named, nameless) = (r#"{"alg":"ES256","kid":"a"}"#, r#"{"alg":"ES256"}"#);
+    assert_eq!(verdict(&keys(32, ""), nameless), Failure::Signature);
+    assert!(keys(32, "").warnings().is_empty());
+    let many = keys(33, "");
+    assert_eq!((verdict(&many, nameless), verdict(&many, named)), (Failure::Crowd, Failure::Crowd));
+    assert_eq!(verdict(&many, r#"{"alg":"ES384"}"#), Failure::NoKey);
+    assert!(many.warnings()[0].starts_with("33 keys fit one algorithm"));
+    let other = keys(33, r#","kid":"b""#);
+    assert_eq!((verdict(&other, nameless), verdict(&other, named)), (Failure::Crowd, Failure::NoKey));
 }
