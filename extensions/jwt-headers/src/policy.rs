@@ -271,10 +271,7 @@ impl Policy {
             }
         }
         self.take_parameters_out(&mut fields);
-        let mut state = FilterState::new();
-        for action in &self.actions {
-            action.apply(&mut fields, &passage.0, &mut state)?;
-        }
+        let state = action::apply(&self.actions, &mut fields, &passage.0)?;
         Ok((fields.change(), state))
     }
 

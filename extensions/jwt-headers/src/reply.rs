@@ -24,7 +24,7 @@ impl Denial {
     pub(crate) fn reply(&self, failure: Failure, request: &Request<'_>) -> Response {
         let status = match failure {
             Failure::Audience | Failure::Unusable => 403,
-            Failure::Path => 400,
+            Failure::Path | Failure::Long => 400,
             Failure::State => 500,
             Failure::Fetch => self.no_keys,
             _ => 401,

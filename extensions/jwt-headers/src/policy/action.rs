@@ -67,6 +67,31 @@ fn is_printable(byte: u8) -> bool {
 /// Filter state to be set, name and value.
 pub type FilterState = Vec<(String, String)>;
 
+/// What actions have done so far, beside the headers.
+#[derive(Debug, Default)]
+struct Done {
+    /// What they have put before the path.
+    prefix: Vec<u8>,
+    state: FilterState,
+}
+
+/// All actions, one after the other.
+pub(super) fn apply(
+    actions: &[Action],
+    fields: &mut Fields<'_>,
+    tokens: &[Accepted<'_>],
+) -> Result<FilterState, Failure> {
+    let mut done = Done::default();
+    for action in actions {
+        action.apply(fields, tokens, &mut done)?;
+    }
+    // Once for all of them: it takes the readings of a path that a client has written.
+    match fields.get(":path").filter(|_| !done.prefix.is_empty()) {
+        Some(path) => stay_below(query::split(path).0, &done.prefix).map(|()| done.state),
+        None => Ok(done.state),
+    }
+}
+
 type Compiled<T> = Result<T, Mistake>;
 
 impl Action {
@@ -149,11 +174,11 @@ impl Action {
     }
 
     /// Acts on the claims of the first token that has what is asked for. What asks for nothing acts also without a token.
-    pub(super) fn apply(
+    fn apply(
         &self,
         fields: &mut Fields<'_>,
         tokens: &[Accepted<'_>],
-        state: &mut FilterState,
+        done: &mut Done,
     ) -> Result<(), Failure> {
         let is_mine = |token: &&Accepted<'_>| {
             token.is_verified && self.provider.is_none_or(|provider| token.provider == provider)
@@ -167,32 +192,41 @@ impl Action {
             None => return Ok(()),
         };
         self.headers.iter().for_each(|header| header.apply(fields, claims));
-        self.redirect(fields, claims)?;
+        self.redirect(fields, claims, &mut done.prefix)?;
         for (name, template) in &self.filter_state {
             if let Ok(text) = template.fill(claims, Target::Header(Some(","))) {
-                state.push((name.clone(), text));
+                done.state.push((name.clone(), text));
             }
         }
         Ok(())
     }
 
     /// Host, path and query.
-    fn redirect(&self, fields: &mut Fields<'_>, claims: &Claims) -> Result<(), Failure> {
+    fn redirect(
+        &self,
+        fields: &mut Fields<'_>,
+        claims: &Claims,
+        before: &mut Vec<u8>,
+    ) -> Result<(), Failure> {
         if let Some(host) = filled(self.host.as_ref(), claims, Target::Host)? {
             fields.set(":authority", host.into_bytes());
+        }
+        if self.path.is_none() && self.path_prefix.is_none() && self.query.is_empty() {
+            return Ok(());
         }
         let Some(whole) = fields.get(":path").map(<[u8]>::to_vec) else { return Ok(()) };
         let (path, old_query) = query::split(&whole);
         let path = match filled(self.path.as_ref(), claims, Target::Path)? {
-            Some(path) => path.into_bytes(),
+            Some(path) => {
+                before.clear();
+                path.into_bytes()
+            }
             None => path.to_vec(),
         };
         let prefix = filled(self.path_prefix.as_ref(), claims, Target::Path)?.unwrap_or_default();
         let prefix = if path.starts_with(b"/") { prefix.trim_end_matches('/') } else { &prefix };
+        before.splice(..0, prefix.bytes());
         let mut edited = [prefix.as_bytes(), &path].concat();
-        if !stays_below(&edited, prefix.as_bytes()) {
-            return Err(Failure::Unusable);
-        }
         if let Some(query) = old_query {
             edited.extend([b"?", query].concat());
         }
@@ -211,13 +245,15 @@ impl Action {
     }
 }
 
-/// Whether no server can read a path as one that is not below a prefix.
-fn stays_below(path: &[u8], prefix: &[u8]) -> bool {
-    let (Some(paths), Some(prefixes)) = (readings(path), readings(prefix)) else { return false };
+/// No server may read a path as one that is not below a prefix.
+fn stay_below(path: &[u8], prefix: &[u8]) -> Result<(), Failure> {
+    let prefixes = readings(prefix).ok_or(Failure::Unusable)?;
     let is_below = |path: &[u8], prefix: &[u8]| {
         path.strip_prefix(prefix).is_some_and(|rest| matches!(rest.first(), None | Some(b'/')))
     };
-    prefix.is_empty() || paths.iter().all(|path| prefixes.iter().any(|prefix| is_below(path, prefix)))
+    let paths = readings(path).ok_or(Failure::Path)?;
+    let is_there = |path: &[u8]| prefixes.iter().any(|prefix| is_below(path, prefix));
+    if paths.iter().all(|path| is_there(path)) { Ok(()) } else { Err(Failure::Unusable) }
 }
 
 /// A claim that is not there leaves the request as it is; one that leads elsewhere does not let it pass.
@@ -325,6 +361,8 @@ impl HeaderEdit {
                 }
             }
             Edit::Default(template) => {
+                // What the client has sent counts under this name alone: some upstreams would read the other one.
+                fields.remove_other_spellings(&self.name);
                 if let Some(value) = text(template).filter(|_| fields.get(&self.name).is_none()) {
                     fields.set(&self.name, value);
                 }

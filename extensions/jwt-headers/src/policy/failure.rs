@@ -73,6 +73,8 @@ pub enum Failure {
     Fetch,
     /// The path is made to be read in many ways.
     Path,
+    /// The rules' expressions would have to look at too much of it.
+    Long,
     /// Filter state that the rules ask for cannot be read.
     State,
     /// A claim cannot stand where the configuration puts it.
@@ -115,6 +117,7 @@ impl Failure {
             Self::NoExpiration | Self::Lifetime | Self::Subject | Self::Signature => "Jwt verification fails",
             Self::Fetch => "Jwks remote fetch is failed",
             Self::Path => "Path can be read in too many ways",
+            Self::Long => "Request is too long for the rules",
             Self::State => "Filter state cannot be read",
             Self::Unusable => "Jwt claim cannot be used",
         }

@@ -46,9 +46,18 @@ impl<'a> Fields<'a> {
 
     /// Removes a name, however it is written: CGI and its heirs (WSGI, Rack, PHP) do not tell `-` from `_`.
     pub(super) fn remove_all_like(&mut self, name: &str) {
+        self.remove_if(|known| is_alike(known, name));
+    }
+
+    /// Removes what only looks like a name to those.
+    pub(super) fn remove_other_spellings(&mut self, name: &str) {
+        self.remove_if(|known| known != name.as_bytes() && is_alike(known, name));
+    }
+
+    fn remove_if(&mut self, goes: impl Fn(&[u8]) -> bool) {
         let touched = &mut self.touched;
         self.now.retain(|(known, _)| {
-            let goes = is_alike(known, name);
+            let goes = goes(known);
             if goes {
                 touched.insert(known.to_vec());
             }

@@ -4,11 +4,11 @@ use std::borrow::Cow;
 
 /// Path, and query without `?`; a fragment belongs to neither.
 pub(super) fn split(path: &[u8]) -> (&[u8], Option<&[u8]>) {
-    let path = path.split(|byte| *byte == b'#').next().unwrap_or_default();
-    match path.iter().position(|byte| *byte == b'?').and_then(|at| path.split_at_checked(at)) {
-        Some((path, query)) => (path, query.get(1..)),
-        None => (path, None),
-    }
+    let end = path.iter().position(|byte| matches!(byte, b'?' | b'#'));
+    let Some((start, rest)) = end.and_then(|end| path.split_at_checked(end)) else { return (path, None) };
+    let query =
+        rest.strip_prefix(b"?").map(|rest| rest.split(|byte| *byte == b'#').next().unwrap_or_default());
+    (start, query)
 }
 
 /// Names and values, decoded.
@@ -35,8 +35,11 @@ fn halves(pair: &[u8]) -> (&[u8], &[u8]) {
 
 /// The path without the parameters of these names, however they are written.
 pub(super) fn without(path: &[u8], names: &[&str]) -> Option<Vec<u8>> {
-    let is_named = |pair: &[u8]| names.iter().any(|name| *decoded(halves(pair).0, true) == *name.as_bytes());
-    if !pairs(path).any(is_named) {
+    let is_named = |pair: &[u8]| {
+        let found = decoded(halves(pair).0, true);
+        names.iter().any(|name| *found == *name.as_bytes())
+    };
+    if names.is_empty() || !pairs(path).any(is_named) {
         return None;
     }
     let kept: Vec<&[u8]> = pairs(path).filter(|pair| !is_named(pair)).collect();
@@ -52,8 +55,8 @@ pub(super) fn decoded(text: &[u8], in_query: bool) -> Cow<'_, [u8]> {
     let mut out = Vec::with_capacity(text.len());
     let mut rest = text;
     while let Some((first, more)) = rest.split_first() {
-        let escaped = if *first == b'%' { more.split_first_chunk::<2>() } else { None };
-        match escaped.and_then(|([high, low], after)| Some((nibble(*high)? << 4 | nibble(*low)?, after))) {
+        let escaped = if *first == b'%' { escape(more) } else { None };
+        match escaped {
             Some((byte, after)) => {
                 out.push(byte);
                 rest = after;
@@ -65,6 +68,12 @@ pub(super) fn decoded(text: &[u8], in_query: bool) -> Cow<'_, [u8]> {
         }
     }
     out.into()
+}
+
+/// What stands behind a `%`: the byte that it means, and the rest.
+pub(super) fn escape(text: &[u8]) -> Option<(u8, &[u8])> {
+    let ([high, low], rest) = text.split_first_chunk::<2>()?;
+    Some((nibble(*high)? << 4 | nibble(*low)?, rest))
 }
 
 fn nibble(digit: u8) -> Option<u8> {

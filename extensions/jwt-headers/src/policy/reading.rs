@@ -1,66 +1,126 @@
 //! The readings of a path. Servers disagree on what a path means: how often it is decoded and what stays encoded, whether `\`
-//! is a slash, whether `;parameters` belong to it, whether empty segments count. What comes out of these steps in any order is a
-//! reading; nobody knows which one is the upstream's.
+//! is a slash, whether `;parameters` belong to it, whether empty segments count, where it ends. What comes out of these steps in
+//! any order is a reading; nobody knows which one is the upstream's.
+//!
+//! What that may cost is bounded here: by how many readings there are, and by how many bytes they have together.
 
 use super::query;
 use std::borrow::Cow;
+use std::hash::{DefaultHasher, Hasher};
 
 /// A path with more readings is made to have them.
-const MOST: usize = 64;
+const MOST: usize = 32;
+
+/// So is one whose readings have more bytes than this, itself left out. A path of 8 KiB, which is what most servers take, may
+/// have four more that are as long.
+const MOST_BYTES: usize = 32 * 1024;
 
 /// One step of some server.
 type Step = fn(&[u8]) -> Vec<u8>;
 
-const STEPS: [Step; 6] = [
-    |path| query::decoded(path, false).into_owned(),
-    decoded_but_delimiters,
-    without_parameters,
-    |path| path.iter().map(|byte| if *byte == b'\\' { b'/' } else { *byte }).collect(),
-    merged,
-    resolved,
+/// What a step acts on: where it is not there, the step changes nothing.
+mod sign {
+    pub(super) const ESCAPE: u8 = 1;
+    pub(super) const END: u8 = 2;
+    pub(super) const PARAMETER: u8 = 4;
+    pub(super) const BACKSLASH: u8 = 8;
+    pub(super) const EMPTY: u8 = 16;
+    pub(super) const DOT: u8 = 32;
+    pub(super) const SPACE: u8 = 64;
+}
+
+const STEPS: [(u8, Step); 9] = [
+    (sign::ESCAPE, |path| decoded(path, |_| true)),
+    // There are servers that resolve `%2e%2e` and keep `%2f`.
+    (sign::ESCAPE, |path| decoded(path, |byte| !b"/\\;?#%".contains(&byte))),
+    (sign::END, cut),
+    (sign::PARAMETER, without_parameters),
+    (sign::BACKSLASH, |path| path.iter().map(|byte| if *byte == b'\\' { b'/' } else { *byte }).collect()),
+    (sign::EMPTY, merged),
+    (sign::DOT, |path| resolved(path, true)),
+    (sign::DOT, |path| resolved(path, false)),
+    (sign::SPACE, trimmed),
 ];
 
 /// All readings, the path itself first; none if they are too many.
 pub(super) fn readings(path: &[u8]) -> Option<Vec<Cow<'_, [u8]>>> {
     let mut all = vec![Cow::Borrowed(path)];
-    let is_plain = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'/' | b'-' | b'_');
-    if path.iter().all(is_plain) && !path.windows(2).any(|pair| pair == b"//") {
+    if signs(path) == 0 {
         return Some(all);
     }
-    let mut next = 0;
+    let mut hashes = vec![hash(path)];
+    let mut bytes = 0_usize;
+    let mut next = 0_usize;
     while let Some(reading) = all.get(next).cloned() {
-        for step in STEPS {
+        let signs = signs(&reading);
+        for (_, step) in STEPS.iter().filter(|(sign, _)| signs & sign != 0) {
             let other = step(&reading);
-            if !all.iter().any(|known| **known == *other) {
-                all.push(other.into());
+            let hash = hash(&other);
+            // Two that share a hash by chance or by design are two.
+            let same = |(known, reading): (&u64, &Cow<'_, [u8]>)| *known == hash && **reading == *other;
+            if hashes.iter().zip(&all).any(same) {
+                continue;
             }
-        }
-        if all.len() > MOST {
-            return None;
+            bytes = bytes.saturating_add(other.len());
+            if all.len() == MOST || bytes > MOST_BYTES {
+                return None;
+            }
+            all.push(other.into());
+            hashes.push(hash);
         }
         next = next.saturating_add(1);
     }
     Some(all)
 }
 
-/// Decoded but for what separates: there are servers that resolve `%2e%2e` and keep `%2f`.
-fn decoded_but_delimiters(path: &[u8]) -> Vec<u8> {
+fn hash(path: &[u8]) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    hasher.write(path);
+    hasher.finish()
+}
+
+/// What there is in a path for steps to act on: one walk, which is all that an ordinary path costs.
+fn signs(path: &[u8]) -> u8 {
+    let mut signs = if path.starts_with(b"/") { 0 } else { sign::DOT };
+    let mut before = b'*';
+    for byte in path {
+        signs |= match byte {
+            b'%' => sign::ESCAPE,
+            b'?' | b'#' | 0 => sign::END,
+            b';' => sign::PARAMETER,
+            b'\\' => sign::BACKSLASH,
+            b'/' if before == b'/' => sign::EMPTY,
+            b'.' if before == b'/' => sign::DOT,
+            _ => 0,
+        };
+        before = *byte;
+    }
+    if is_space(before) { signs | sign::SPACE } else { signs }
+}
+
+/// Escapes of the bytes that are chosen undone; what is not an escape stays.
+fn decoded(path: &[u8], is_chosen: fn(u8) -> bool) -> Vec<u8> {
     let mut out = Vec::with_capacity(path.len());
-    let mut rest = path;
-    while let Some((first, more)) = rest.split_first() {
-        let escape = rest.get(..3).filter(|escape| escape.starts_with(b"%"));
-        match escape.map(|escape| query::decoded(escape, false)).as_deref() {
-            Some([byte]) if !b"/\\;%".contains(byte) => {
-                out.push(*byte);
-                rest = rest.get(3..).unwrap_or_default();
+    let mut parts = path.split(|byte| *byte == b'%');
+    out.extend_from_slice(parts.next().unwrap_or_default());
+    for part in parts {
+        match query::escape(part) {
+            Some((byte, rest)) if is_chosen(byte) => {
+                out.push(byte);
+                out.extend_from_slice(rest);
             }
             _ => {
-                out.push(*first);
-                rest = more;
+                out.push(b'%');
+                out.extend_from_slice(part);
             }
         }
     }
     out
+}
+
+/// For servers that decode before they look for the end of a path, or for which a NUL ends a text.
+fn cut(path: &[u8]) -> Vec<u8> {
+    path.split(|byte| matches!(byte, b'?' | b'#' | 0)).next().unwrap_or_default().to_vec()
 }
 
 fn without_parameters(path: &[u8]) -> Vec<u8> {
@@ -76,8 +136,9 @@ fn merged(path: &[u8]) -> Vec<u8> {
     out
 }
 
-/// Without dot segments (RFC 3986, 5.2.4): an empty segment is one.
-fn resolved(path: &[u8]) -> Vec<u8> {
+/// Without dot segments (RFC 3986, 5.2.4): an empty segment is one. A path that ends in a dot segment names a folder: with a
+/// slash at its end as the RFC has it, or without as file systems have it.
+fn resolved(path: &[u8], slash_at_end: bool) -> Vec<u8> {
     let mut segments: Vec<&[u8]> = Vec::new();
     let inner = path.strip_prefix(b"/").unwrap_or(path);
     let mut parts = inner.split(|byte| *byte == b'/').peekable();
@@ -93,11 +154,21 @@ fn resolved(path: &[u8]) -> Vec<u8> {
                 continue;
             }
         }
-        if is_last {
+        if is_last && (slash_at_end || segments.is_empty()) {
             segments.push(b"");
         }
     }
     [b"/", &*segments.join(&b'/')].concat()
+}
+
+/// What frameworks trim that take it for white space. In UTF-8, 0xc2 stands before 0x85 and 0xa0.
+fn is_space(byte: u8) -> bool {
+    matches!(byte, 0..=b' ' | 0x7f | 0x85 | 0xa0 | 0xc2)
+}
+
+fn trimmed(path: &[u8]) -> Vec<u8> {
+    let end = path.iter().rposition(|byte| !is_space(*byte)).map_or(0, |last| last.saturating_add(1));
+    path.get(..end).unwrap_or_default().to_vec()
 }
 
 #[cfg(test)]
@@ -111,6 +182,21 @@ mod tests {
         assert_eq!(readings(b"/api/users").unwrap(), [&b"/api/users"[..]]);
         assert_eq!(readings(b"/").unwrap(), [&b"/"[..]]);
         assert_eq!(readings(b"/a.html").unwrap(), [&b"/a.html"[..]]);
+        assert_eq!(readings(b"/.well-known/a b").unwrap().len(), 1);
+    }
+
+    #[test]
+    fn where_there_is_no_sign_a_step_changes_nothing() {
+        for byte in 0..=255 {
+            for path in
+                [&[b'/', byte, b'a'][..], &[b'/', b'a', byte], &[byte, b'a'], &[b'/', byte, byte], &[byte]]
+            {
+                let signs = signs(path);
+                for (sign, step) in STEPS {
+                    assert!(signs & sign != 0 || step(path) == path, "{}: {sign}", path.escape_ascii());
+                }
+            }
+        }
     }
 
     #[test]
@@ -137,6 +223,13 @@ mod tests {
             "/public/..;%252fx/../admin",
             "/admin/.",
             "/admin/x/..",
+            "/admin%3f",
+            "/admin%3fx",
+            "/admin%253fx",
+            "/admin%23",
+            "/admin%00.html",
+            "/admin%20",
+            "/admin%c2%a0",
         ] {
             let found = readings(path.as_bytes());
             let leads =
@@ -157,5 +250,13 @@ mod tests {
     fn too_many_readings_are_none() {
         let many = format!("/a\\b//c;d/%{}2e%2f..", "25".repeat(100));
         assert!(readings(many.as_bytes()).is_none());
+    }
+
+    #[test]
+    fn their_bytes_are_bounded() {
+        let long = |count| format!("/{}", "%41bcde/".repeat(count));
+        let of = |count| readings(long(count).as_bytes()).map(|all| all.len());
+        assert_eq!([of(1000), of(5000), of(7000)], [Some(2), Some(2), None]);
+        assert!(readings("/abcdefg".repeat(8000).as_bytes()).is_some());
     }
 }

@@ -2,7 +2,7 @@
 //! so the requirements of all its readings have to be met.
 
 use super::failure::Failure;
-use super::pattern::{Pattern, whole};
+use super::pattern::{Effort, Pattern, Spent, whole};
 use super::reading::readings;
 use super::{Mistake, Request, query};
 use crate::config::{HeaderMatch, Match, StringMatch};
@@ -41,15 +41,16 @@ enum Test {
 impl Matcher {
     pub(super) fn of(from: &Match) -> Result<Self, Mistake> {
         let case_sensitive = from.case_sensitive.unwrap_or(true);
-        let text = |text: &String| if case_sensitive { text.clone() } else { text.to_ascii_lowercase() };
+        if !case_sensitive && from.safe_regex.is_some() {
+            // Envoy takes it, and tells case: who believed it would find more paths exempted, or fewer protected.
+            let text = "case_sensitive: false does not count for safe_regex: begin the expression with (?i)";
+            return Err(Mistake::at("case_sensitive", text));
+        }
         let paths = [
-            from.prefix.as_ref().map(|prefix| Ok(PathMatch::Prefix(text(prefix)))),
-            from.path.as_ref().map(|path| Ok(PathMatch::Exact(text(path)))),
-            from.path_separated_prefix.as_ref().map(|path| Ok(PathMatch::Below(text(path)))),
-            from.safe_regex.as_ref().map(|regex| {
-                let flags = if case_sensitive { "" } else { "(?i)" };
-                whole(&format!("{flags}{}", regex.regex)).map(PathMatch::Regex)
-            }),
+            from.prefix.clone().map(|prefix| Ok(PathMatch::Prefix(prefix))),
+            from.path.clone().map(|path| Ok(PathMatch::Exact(path))),
+            from.path_separated_prefix.clone().map(|path| Ok(PathMatch::Below(path))),
+            from.safe_regex.as_ref().map(|regex| whole(&regex.regex).map(PathMatch::Regex)),
         ];
         let mut paths = paths.into_iter().flatten();
         let path = match (paths.next(), paths.next()) {
@@ -66,27 +67,46 @@ impl Matcher {
         Ok(Self { path, case_sensitive, headers })
     }
 
-    fn is_match(&self, path: &[u8], request: &Request<'_>) -> bool {
-        self.is_path(path) && self.headers.iter().all(|header| header.is_met(request))
+    fn expressions(&self) -> usize {
+        let of_headers = self.headers.iter().filter(|header| header.is_expression()).count();
+        of_headers.saturating_add(usize::from(matches!(self.path, PathMatch::Regex(_))))
     }
 
-    fn is_path(&self, path: &[u8]) -> bool {
-        let lower;
-        let path = if self.case_sensitive {
-            path
-        } else {
-            lower = path.to_ascii_lowercase();
-            &lower
-        };
+    fn are_headers_met(&self, request: &Request<'_>, effort: &mut Effort) -> Result<bool, Spent> {
+        for header in &self.headers {
+            if !header.is_met(request, effort)? {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    /// Whether it is for each path that begins with a slash. So do all readings of one that does.
+    fn is_for_all_paths(&self) -> bool {
         match &self.path {
-            PathMatch::Prefix(prefix) => path.starts_with(prefix.as_bytes()),
-            PathMatch::Exact(exact) => path == exact.as_bytes(),
-            PathMatch::Below(top) => path
-                .strip_prefix(top.trim_end_matches('/').as_bytes())
+            PathMatch::Prefix(prefix) => matches!(&**prefix, "" | "/"),
+            PathMatch::Below(top) => top.trim_end_matches('/').is_empty(),
+            PathMatch::Exact(_) | PathMatch::Regex(_) => false,
+        }
+    }
+
+    fn is_path(&self, path: &[u8], effort: &mut Effort) -> Result<bool, Spent> {
+        Ok(match &self.path {
+            PathMatch::Prefix(prefix) => self.rest(path, prefix).is_some(),
+            PathMatch::Exact(exact) => self.rest(path, exact).is_some_and(<[u8]>::is_empty),
+            PathMatch::Below(top) => self
+                .rest(path, top.trim_end_matches('/'))
                 .is_some_and(|rest| matches!(rest.first(), None | Some(b'/'))),
             // A byte that is no text must not be a way around.
-            PathMatch::Regex(regex) => regex.is_match(&String::from_utf8_lossy(path)),
-        }
+            PathMatch::Regex(regex) => effort.is_match(regex, &String::from_utf8_lossy(path))?,
+        })
+    }
+
+    /// What stands behind a start.
+    fn rest<'p>(&self, path: &'p [u8], start: &str) -> Option<&'p [u8]> {
+        let (head, rest) = path.split_at_checked(start.len())?;
+        let start = start.as_bytes();
+        (if self.case_sensitive { head == start } else { head.eq_ignore_ascii_case(start) }).then_some(rest)
     }
 }
 
@@ -106,16 +126,21 @@ impl HeaderTest {
     }
 
     /// Several lines of a header are compared joined by a comma, as in Envoy.
-    fn is_met(&self, request: &Request<'_>) -> bool {
+    fn is_met(&self, request: &Request<'_>, effort: &mut Effort) -> Result<bool, Spent> {
         let lines: Vec<&[u8]> = request.headers_named(&self.name).map(|(_, value)| value).collect();
         let met = match &self.test {
             Test::Presence(wanted) => *wanted != (lines.is_empty() && !self.missing_is_empty),
-            Test::Value(_) if lines.is_empty() && !self.missing_is_empty => return false,
-            Test::Value(pattern) => {
-                std::str::from_utf8(&lines.join(&b',')).is_ok_and(|value| pattern.is_match(value))
-            }
+            Test::Value(_) if lines.is_empty() && !self.missing_is_empty => return Ok(false),
+            Test::Value(pattern) => match std::str::from_utf8(&lines.join(&b',')) {
+                Ok(value) => pattern.is_match(value, effort)?,
+                Err(_) => false,
+            },
         };
-        met != self.invert
+        Ok(met != self.invert)
+    }
+
+    fn is_expression(&self) -> bool {
+        matches!(&self.test, Test::Value(pattern) if pattern.is_expression())
     }
 }
 
@@ -141,20 +166,70 @@ fn pattern(from: &HeaderMatch) -> Result<Option<(&'static str, StringMatch)>, Mi
     }
 }
 
+impl From<Spent> for Failure {
+    fn from(Spent: Spent) -> Self {
+        Self::Long
+    }
+}
+
 /// The numbers of the rules that a request meets, none for a reading of its path that no rule is for.
 pub(super) fn met<'m>(
     rules: impl Iterator<Item = &'m Matcher> + Clone,
     request: &Request<'_>,
 ) -> Result<Vec<Option<usize>>, Failure> {
-    let mut met = Vec::new();
     // CONNECT has no path; what is required of all paths is required of it.
-    let path = request.path();
+    let path = query::split(request.path()).0;
     let path = if path.is_empty() { b"/" } else { path };
-    for reading in readings(query::split(path).0).ok_or(Failure::Path)? {
-        let rule = rules.clone().position(|rule| rule.is_match(&reading, request));
+    let expressions = rules.clone().map(Matcher::expressions).fold(0, usize::saturating_add);
+    let mut effort = Effort::for_expressions(expressions);
+    let candidates = candidates(rules, path, request, &mut effort)?;
+    match candidates.first() {
+        None => return Ok(vec![None]),
+        Some((number, rule)) if is_for_all(rule, path) => return Ok(vec![Some(*number)]),
+        Some(_) => {}
+    }
+    let mut met = Vec::new();
+    for reading in readings(path).ok_or(Failure::Path)? {
+        let rule = first(&candidates, &reading, &mut effort)?;
         if !met.contains(&rule) {
             met.push(rule);
         }
     }
     Ok(met)
+}
+
+/// The rules that can be met, whatever the path means: those whose headers are as asked for, up to one that is for all paths.
+fn candidates<'m>(
+    rules: impl Iterator<Item = &'m Matcher>,
+    path: &[u8],
+    request: &Request<'_>,
+    effort: &mut Effort,
+) -> Result<Vec<(usize, &'m Matcher)>, Spent> {
+    let mut candidates = Vec::new();
+    for (number, rule) in rules.enumerate() {
+        if rule.are_headers_met(request, effort)? {
+            candidates.push((number, rule));
+            if is_for_all(rule, path) {
+                break;
+            }
+        }
+    }
+    Ok(candidates)
+}
+
+fn is_for_all(rule: &Matcher, path: &[u8]) -> bool {
+    rule.is_for_all_paths() && path.starts_with(b"/")
+}
+
+fn first(
+    candidates: &[(usize, &Matcher)],
+    reading: &[u8],
+    effort: &mut Effort,
+) -> Result<Option<usize>, Spent> {
+    for (number, rule) in candidates {
+        if rule.is_path(reading, effort)? {
+            return Ok(Some(*number));
+        }
+    }
+    Ok(None)
 }
