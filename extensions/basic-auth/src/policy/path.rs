@@ -8,6 +8,7 @@
 //! anybody in. An ordinary path has one reading and costs one walk over its bytes.
 
 use std::borrow::Cow;
+use std::hash::{DefaultHasher, Hasher};
 
 /// A path that cannot be read, or has more readings than are worth following.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,22 +23,37 @@ pub(super) enum Shape {
 }
 
 /// More than any path that was not made to confuse has; with [`MAX_BYTES`] the bound on the work one request can cause.
-const MAX_READINGS: usize = 64;
-const MAX_BYTES: usize = 128 * 1024;
+const MAX_READINGS: usize = 32;
 
-/// Something a server may do to a path before it looks at it. `None`: it changes nothing.
+/// Of all readings but the path as it was sent. One of 8 KiB, which is what most servers take, may have four more that are as long.
+const MAX_BYTES: usize = 32 * 1024;
+
+/// Something a server may do to a path before it looks at it.
 type Step = fn(&[u8]) -> Option<Vec<u8>>;
 
-const STEPS: [Step; 9] = [
-    |path| decode(path, |_| true),
-    |path| decode(path, |byte| !is_delimiter(byte)),
-    cut_query_and_fragment,
-    strip_parameters,
-    turn_backslashes,
-    merge_slashes,
-    |path| resolve_dots(path, true),
-    |path| resolve_dots(path, false),
-    trim_end,
+/// What a step acts on: where it is not there, the step changes nothing. Nor may one that returns `None`.
+mod sign {
+    pub(super) const ESCAPE: u8 = 1;
+    pub(super) const END: u8 = 2;
+    pub(super) const PARAMETER: u8 = 4;
+    pub(super) const BACKSLASH: u8 = 8;
+    pub(super) const EMPTY: u8 = 16;
+    pub(super) const DOT: u8 = 32;
+    pub(super) const SPACE: u8 = 64;
+    /// No step acts on it, but it may not be there.
+    pub(super) const BEYOND_ASCII: u8 = 128;
+}
+
+const STEPS: [(u8, Step); 9] = [
+    (sign::ESCAPE, |path| decode(path, |_| true)),
+    (sign::ESCAPE, |path| decode(path, |byte| !is_delimiter(byte))),
+    (sign::END, cut_query_and_fragment),
+    (sign::PARAMETER, strip_parameters),
+    (sign::BACKSLASH, turn_backslashes),
+    (sign::EMPTY, merge_slashes),
+    (sign::DOT, |path| resolve_dots(path, true)),
+    (sign::DOT, |path| resolve_dots(path, false)),
+    (sign::SPACE, trim_end),
 ];
 
 /// All readings of a request's `:path`, the path as it was sent first. The query is no part of any.
@@ -47,29 +63,63 @@ pub(super) fn readings(path: &[u8]) -> Result<Vec<Cow<'_, [u8]>>, Unreadable> {
         // `CONNECT` has no path, and `OPTIONS *` is about the server as a whole.
         b"" => return Ok(vec![Cow::Borrowed(b"/")]),
         b"*" => return Ok(vec![Cow::Borrowed(path)]),
-        _ if !path.starts_with(b"/") || !is_decodable(path) => return Err(Unreadable),
-        _ if is_plain(path) => return Ok(vec![Cow::Borrowed(path)]),
+        _ if !path.starts_with(b"/") => return Err(Unreadable),
+        _ if signs(path) == 0 => return Ok(vec![Cow::Borrowed(path)]),
+        _ if !is_decodable(path) => return Err(Unreadable),
         _ => {}
     }
     let mut found = vec![Cow::Borrowed(path)];
-    let mut bytes = path.len();
+    let mut hashes = vec![hash(path)];
+    let mut bytes = 0_usize;
     let mut next = 0_usize;
     while let Some(current) = found.get(next).cloned() {
-        if is_forbidden(&current) {
+        let signs = signs(&current);
+        if signs & (sign::END | sign::BEYOND_ASCII) != 0 && is_forbidden(&current) {
             return Err(Unreadable);
         }
-        for reading in STEPS.iter().filter_map(|step| step(&current)) {
-            if !found.iter().any(|known| **known == *reading) {
-                bytes = bytes.saturating_add(reading.len());
-                found.push(Cow::Owned(reading));
+        let steps = STEPS.iter().filter(|(sign, _)| signs & sign != 0);
+        for reading in steps.filter_map(|(_, step)| step(&current)) {
+            let hash = hash(&reading);
+            // Two that share a hash by chance or by design are two.
+            if hashes.iter().zip(&found).any(|(same, known)| *same == hash && **known == *reading) {
+                continue;
             }
-        }
-        if found.len() > MAX_READINGS || bytes > MAX_BYTES {
-            return Err(Unreadable);
+            bytes = bytes.saturating_add(reading.len());
+            if found.len() == MAX_READINGS || bytes > MAX_BYTES {
+                return Err(Unreadable);
+            }
+            found.push(Cow::Owned(reading));
+            hashes.push(hash);
         }
         next = next.saturating_add(1);
     }
     Ok(found)
+}
+
+fn hash(path: &[u8]) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    hasher.write(path);
+    hasher.finish()
+}
+
+/// What there is in a path for steps to act on: one walk, which is all that an ordinary path costs.
+fn signs(path: &[u8]) -> u8 {
+    let mut signs = 0;
+    let mut before = 0;
+    for byte in path {
+        signs |= match byte {
+            b'%' => sign::ESCAPE,
+            0 | b'?' | b'#' => sign::END,
+            b';' => sign::PARAMETER,
+            b'\\' => sign::BACKSLASH,
+            b'/' if before == b'/' => sign::EMPTY,
+            b'.' if before == b'/' => sign::DOT,
+            0x80.. => sign::BEYOND_ASCII,
+            _ => 0,
+        };
+        before = *byte;
+    }
+    if is_space(before) { signs | sign::SPACE } else { signs }
 }
 
 /// The spellings under which a rule's pattern is looked up: as it was written, and decoded, with slashes merged and dot
@@ -113,12 +163,6 @@ fn resolve_complete(pattern: &[u8], shape: Shape) -> Vec<u8> {
     }
 }
 
-/// Nothing in it can be read in two ways.
-fn is_plain(path: &[u8]) -> bool {
-    let ordinary = |byte: &u8| byte.is_ascii_alphanumeric() || b"/-._~!$&'()*+,=:@".contains(byte);
-    path.iter().all(ordinary) && !path.windows(2).any(|pair| pair == b"//" || pair == b"/.")
-}
-
 /// Bytes that a server takes for the structure of a path, and may or may not take for it when they are encoded.
 fn is_delimiter(byte: u8) -> bool {
     b"/\\;?#%".contains(&byte)
@@ -126,19 +170,12 @@ fn is_delimiter(byte: u8) -> bool {
 
 /// Each `%` begins an escape.
 fn is_decodable(path: &[u8]) -> bool {
-    let mut rest = path;
-    while let Some(at) = rest.iter().position(|byte| *byte == b'%') {
-        let Some((after, _)) = rest.split_at_checked(at).and_then(|(_, escape)| escaped(escape)) else {
-            return false;
-        };
-        rest = after;
-    }
-    true
+    path.split(|byte| *byte == b'%').skip(1).all(|part| escaped(part).is_some())
 }
 
-/// What follows an escape and the byte it stands for.
+/// What follows on an escape and the byte it stands for, of what stands behind a `%`.
 fn escaped(text: &[u8]) -> Option<(&[u8], u8)> {
-    let [b'%', high, low, rest @ ..] = text else { return None };
+    let [high, low, rest @ ..] = text else { return None };
     let digit = |byte: u8| char::from(byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
     let high = digit(*high)?.checked_mul(16)?;
     Some((rest, high.checked_add(digit(*low)?)?))
@@ -147,14 +184,19 @@ fn escaped(text: &[u8]) -> Option<(&[u8], u8)> {
 /// Decodes the escapes of the bytes that are chosen. What is no escape stays: only after a first round can there be any.
 pub(super) fn decode(path: &[u8], chosen: impl Fn(u8) -> bool) -> Option<Vec<u8>> {
     let mut decoded = Vec::with_capacity(path.len());
-    let mut rest = path;
-    while let [first, next @ ..] = rest {
-        let (byte, after) = match escaped(rest) {
-            Some((after, byte)) if chosen(byte) => (byte, after),
-            _ => (*first, next),
-        };
-        decoded.push(byte);
-        rest = after;
+    let mut parts = path.split(|byte| *byte == b'%');
+    decoded.extend_from_slice(parts.next().unwrap_or_default());
+    for part in parts {
+        match escaped(part) {
+            Some((after, byte)) if chosen(byte) => {
+                decoded.push(byte);
+                decoded.extend_from_slice(after);
+            }
+            _ => {
+                decoded.push(b'%');
+                decoded.extend_from_slice(part);
+            }
+        }
     }
     (decoded.len() < path.len()).then_some(decoded)
 }
@@ -214,10 +256,14 @@ fn resolve_dots(path: &[u8], slash_at_end: bool) -> Option<Vec<u8>> {
     Some(kept.iter().flat_map(|segment| [b"/", *segment]).flatten().copied().collect())
 }
 
-/// Frameworks that trim what they take for white space make `/secret%20`, or `/secret` and a byte 0xa0, into `/secret`.
+/// What frameworks trim that take it for white space: they make `/secret%20`, or `/secret` and a byte 0xa0, into `/secret`.
 /// In UTF-8 0xc2 stands before that byte.
+fn is_space(byte: u8) -> bool {
+    matches!(byte, 0..=0x20 | 0x7f | 0x85 | 0xa0 | 0xc2)
+}
+
 fn trim_end(path: &[u8]) -> Option<Vec<u8>> {
-    let kept = path.iter().rposition(|byte| !matches!(byte, 0..=0x20 | 0x7f | 0x85 | 0xa0 | 0xc2))?;
+    let kept = path.iter().rposition(|byte| !is_space(*byte))?;
     let trimmed = path.get(..=kept)?;
     (trimmed.len() < path.len()).then(|| trimmed.to_vec())
 }

@@ -9,8 +9,11 @@ use std::borrow::Cow;
 use std::collections::HashMap;
 use std::rc::Rc;
 
-/// Regular expressions take time in proportion to the text, for each of them; so the text is bounded.
-const MAX_REGEX_BYTES: usize = 8 * 1024;
+/// Regular expressions take time in proportion to the text, for each of them; some need a microsecond for three bytes. So what
+/// all of them together look at is bounded,
+const MAX_REGEX_BYTES: usize = 16 * 1024;
+/// but for each of them this is allowed, however many there are.
+const REGEX_BYTES_FOR_EACH: usize = 2 * 1024;
 
 /// What a rule is about, checked and parsed.
 #[derive(Debug)]
@@ -205,9 +208,11 @@ impl Rules {
     }
 
     fn check_regex_input(&self, hosts: &[u32], readings: &[Cow<'_, [u8]>]) -> Result<(), Unreadable> {
-        let length = || readings.iter().fold(0_usize, |sum, reading| sum.saturating_add(reading.len()));
-        let relevant = !self.regexes.is_empty() && hosts.iter().any(|host| self.regexes.contains_key(host));
-        if relevant && length() > MAX_REGEX_BYTES { Err(Unreadable) } else { Ok(()) }
+        let regexes = hosts.iter().filter_map(|host| self.regexes.get(host));
+        let regexes = regexes.fold(0_usize, |sum, list| sum.saturating_add(list.len()));
+        let Some(share) = MAX_REGEX_BYTES.checked_div(regexes) else { return Ok(()) };
+        let length = readings.iter().fold(0_usize, |sum, reading| sum.saturating_add(reading.len()));
+        if length > share.max(REGEX_BYTES_FOR_EACH) { Err(Unreadable) } else { Ok(()) }
     }
 
     fn match_reading(&self, hosts: &[u32], method: Methods, reading: &[u8], found: &mut Vec<u32>) {

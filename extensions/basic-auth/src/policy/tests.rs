@@ -295,8 +295,8 @@ fn regular_expressions_see_a_bounded_text() {
         {"regex": "^/(a|a)*$", "request_methods": ["GET"], "credentials": ["a:b"]},
     ]}));
     let at = |length: usize| policy.decide(&get(format!("/{}", "a".repeat(length)).as_bytes()));
-    assert_eq!(at(8_000), denied(0, Reason::Missing));
-    assert_eq!(at(9_000), Decision::Denied { rule: None, reason: Reason::Unreadable });
+    assert_eq!(at(16_000), denied(0, Reason::Missing));
+    assert_eq!(at(17_000), Decision::Denied { rule: None, reason: Reason::Unreadable });
     assert_eq!(policy.decide(&get(b"/\xff")), Decision::Unprotected);
 }
 
