@@ -10,12 +10,14 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
+use proxy_wasm_kit_host::connection::{Act, Connection};
+use proxy_wasm_kit_host::engine::Metric;
 use proxy_wasm_kit_host::exchange::{Message, Setup};
 use proxy_wasm_kit_host::wasm::{Host, Limits, Module};
 use proxy_wasm_kit_tests::{envoy, read, root};
 
-/// Three messages of gRPC, of a byte each.
-const MESSAGES: &[u8] = b"\0\0\0\0\x01a\0\0\0\0\x01b\0\0\0\0\x01c";
+/// A message of gRPC, of a byte.
+const MESSAGE: &[u8] = b"\0\0\0\0\x01a";
 
 /// The proxy, and the ports by their names in its configuration.
 struct Proxy {
@@ -121,7 +123,7 @@ fn free_port() -> u16 {
     listener.local_addr().expect("it has an address").port()
 }
 
-/// Answers requests, calls of gRPC when they have ended, and what is neither with `hello` for all that comes.
+/// Answers requests, calls of gRPC as [`answer_call`] says, and what is neither with `hello world` for all that comes.
 fn service() -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").expect("there is a free port");
     let port = listener.local_addr().expect("it has an address").port();
@@ -138,27 +140,49 @@ fn answer(mut stream: TcpStream) -> std::io::Result<()> {
     loop {
         let size = stream.read(&mut chunk)?;
         seen.extend_from_slice(&chunk[..size]);
-        let is_grpc = seen.windows(16).any(|text| text == b"application/grpc");
-        let has_ended = seen.ends_with(if is_grpc { b"\r\n0\r\n\r\n" } else { b"\r\n\r\n" });
         if size == 0 {
             return Ok(());
         } else if !seen.starts_with(b"GET") && !seen.starts_with(b"POST") {
-            stream.write_all(b"hello")?;
-        } else if has_ended {
+            stream.write_all(b"hello world\n")?;
+        } else if seen.windows(16).any(|text| text == b"application/grpc") {
+            answer_call(&mut stream, seen)?;
+            return Ok(());
+        } else if seen.ends_with(b"\r\n\r\n") {
             seen.clear();
-            let (kind, body) = if is_grpc {
-                ("application/grpc\r\ngrpc-status: 7", MESSAGES)
-            } else {
-                ("text/plain", &b"ok"[..])
-            };
-            write!(
-                stream,
-                "HTTP/1.1 200 OK\r\ncontent-type: {kind}\r\ncontent-length: {}\r\n\r\n",
-                body.len()
-            )?;
-            stream.write_all(body)?;
+            stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok")?;
         }
     }
+}
+
+/// Has 13 messages for the first 3, 14 more when there are 8, and denies the call when it has ended.
+fn answer_call(stream: &mut TcpStream, mut seen: Vec<u8>) -> std::io::Result<()> {
+    let (mut chunk, mut answered) = ([0; 4096], 0);
+    stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-type: application/grpc\r\ngrpc-status: 7\r\n")?;
+    stream.write_all(b"transfer-encoding: chunked\r\nconnection: close\r\n\r\n")?;
+    loop {
+        let messages = seen.windows(MESSAGE.len()).filter(|text| *text == MESSAGE).count();
+        for (due, count) in [(3, 13), (8, 14)] {
+            if messages >= due && answered < due {
+                answered = due;
+                send_messages(stream, count)?;
+            }
+        }
+        if seen.ends_with(b"\r\n0\r\n\r\n") {
+            return stream.write_all(b"0\r\n\r\n");
+        }
+        let size = stream.read(&mut chunk)?;
+        if size == 0 {
+            return Ok(());
+        }
+        seen.extend_from_slice(&chunk[..size]);
+    }
+}
+
+/// As one chunk.
+fn send_messages(stream: &mut TcpStream, count: usize) -> std::io::Result<()> {
+    write!(stream, "{:x}\r\n", count * MESSAGE.len())?;
+    stream.write_all(&MESSAGE.repeat(count))?;
+    stream.write_all(b"\r\n")
 }
 
 /// The module that ships; a line says so where there is none.
@@ -234,7 +258,7 @@ fn a_mesh_is_counted_on_both_sides() {
 
 /// Clients and servers know each other by certificates, and the client the server by metadata of cluster and endpoint.
 fn requests(proxy: &Proxy) {
-    for path in ["/", "/", "/blocked", "/any", "/drop"] {
+    for path in ["/", "/", "/blocked", "/any", "/drop", "/denied"] {
         assert!(proxy.get("OUT", path).starts_with("HTTP/1.1"), "{path}");
     }
     let client = format!(
@@ -264,6 +288,8 @@ fn requests(proxy: &Proxy) {
     to("-", "BlackHoleCluster", 502);
     to("-", "PassthroughCluster", 200);
     to("UDO", "a.example", 503);
+    // A filter before this one has answered, so that it has seen nothing of the request but its end.
+    to("-", "orders", 403);
     let server = format!(
         "reporter=destination source_principal={CLIENT} destination_principal={SERVER} source_workload=unknown \
          destination_workload=shop-v1 connection_security_policy=mutual_tls response_code=200 request_protocol=http"
@@ -282,59 +308,71 @@ fn requests(proxy: &Proxy) {
     );
 }
 
-/// Messages are counted while a call is open, and the rest at its end.
+/// Messages are counted while a call is open, and the rest at its end: 3 and 13, then 8 and 27. They are all under the host
+/// that the client asked for, where the call is counted under what a route has made of it.
 fn calls(proxy: &Proxy) {
     // The other plugin's labels have expressions, so it reports calls at their end.
     let seen = |direction: &str| {
-        let labels = "reporter=destination destination_service=call.example !rules";
+        let labels = "reporter=destination destination_service=renamed.example !request_protocol !rules";
         proxy.metric(&format!("istio_{direction}_messages_total"), labels)
     };
-    let mut stream = proxy.connect("OUT").expect("the proxy listens");
-    let head = "POST /call HTTP/1.1\r\nhost: call.example\r\ncontent-type: application/grpc\r\ntransfer-encoding: chunked\r\nconnection: close\r\n\r\n";
-    stream.write_all(head.as_bytes()).expect("the proxy reads");
-    let messages = |stream: &mut TcpStream| {
-        write!(stream, "{:x}\r\n", MESSAGES.len())
-            .and_then(|()| stream.write_all(MESSAGES))
-            .and_then(|()| stream.write_all(b"\r\n"))
+    let both = |counts: (u64, u64)| {
+        proxy.wait_for(|| {
+            (seen("request") == Some(counts.0) && seen("response") == Some(counts.1)).then_some(())
+        });
     };
-    messages(&mut stream).expect("the proxy reads");
-    proxy.wait_for(|| seen("request").filter(|count| *count == 3));
-    assert_eq!(seen("response"), None);
-    messages(&mut stream).and_then(|()| stream.write_all(b"0\r\n\r\n")).expect("the proxy reads");
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).expect("the proxy answers");
-    proxy.wait_for(|| seen("response").filter(|count| *count == 3));
-    assert_eq!(seen("request"), Some(6));
-    proxy.expect(
-        "istio_requests_total",
-        "request_protocol=grpc destination_service=call.example grpc_response_status=7 rules=native",
-        1,
-    );
+    let mut stream = proxy.connect("OUT").expect("the proxy listens");
+    let head = "POST /renamed HTTP/1.1\r\nhost: call.example\r\ncontent-type: application/grpc\r\ntransfer-encoding: chunked\r\nconnection: close\r\n\r\n";
+    stream.write_all(head.as_bytes()).expect("the proxy reads");
+    send_messages(&mut stream, 3).expect("the proxy reads");
+    both((3, 13));
+    send_messages(&mut stream, 5).expect("the proxy reads");
+    both((8, 27));
+    stream.write_all(b"0\r\n\r\n").expect("the proxy reads");
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer).expect("the proxy answers");
+    let denied = "request_protocol=grpc grpc_response_status=7 response_code=200";
+    for side in [
+        "reporter=source destination_service_name=orders",
+        "reporter=destination destination_service=renamed.example rules=native",
+        "reporter=destination destination_service=renamed.example !rules",
+    ] {
+        proxy.expect("istio_requests_total", &format!("{side} {denied}"), 1);
+    }
+    both((8, 27));
 }
 
 /// Nobody says who the peers are, so both sides wait for the end.
 fn connections(proxy: &Proxy) {
-    let mut stream = proxy.connect("TCP_OUT").expect("the proxy listens");
-    stream.write_all(b"world\n").expect("the proxy reads");
-    let mut hello = [0; 5];
-    stream.read_exact(&mut hello).expect("the proxy answers");
+    let exchange = || {
+        let mut stream = proxy.connect("TCP_OUT").expect("the proxy listens");
+        stream.write_all(b"world\n").expect("the proxy reads");
+        let mut hello = [0; 12];
+        stream.read_exact(&mut hello).expect("the proxy answers");
+        stream
+    };
+    let open: Vec<_> = (0..10).map(|_| exchange()).collect();
     let client = format!(
         "reporter=source request_protocol=tcp source_principal={CLIENT} destination_principal={SERVER} \
          destination_workload=orders-v2 destination_service_name=orders connection_security_policy=unknown"
     );
     let server = format!(
         "reporter=destination request_protocol=tcp source_principal={CLIENT} destination_principal={SERVER} \
-         source_workload=unknown connection_security_policy=mutual_tls destination_service=shop"
+         source_workload=unknown source_canonical_revision=latest connection_security_policy=mutual_tls \
+         destination_service=shop"
     );
     std::thread::sleep(Duration::from_millis(500));
     for side in [&client, &server] {
         assert_eq!(proxy.metric("istio_tcp_connections_opened_total", side), None);
     }
-    drop(stream);
+    drop(open);
     for side in [&client, &server] {
-        for (metric, value) in
-            [("connections_opened", 1), ("connections_closed", 1), ("received_bytes", 6), ("sent_bytes", 5)]
-        {
+        for (metric, value) in [
+            ("connections_opened", 10),
+            ("connections_closed", 10),
+            ("received_bytes", 60),
+            ("sent_bytes", 120),
+        ] {
             proxy.expect(&format!("istio_tcp_{metric}_total"), side, value);
         }
     }
@@ -377,21 +415,103 @@ fn labels_and_tags_of_istio_go_together() {
     proxy.expect("envoy_cluster_upstream_rq", "response_code=200 cluster_name=mesh", 1);
 }
 
+/// The module in the embedded host; the configuration is as in the deployment for Envoy.
+fn embedded(module: &Module, configuration: &str, root_id: &str) -> Host {
+    let (configuration, root_id) = (configuration.into(), root_id.into());
+    Host::start(module, Setup { configuration, root_id, ..Setup::default() }).expect("it is accepted")
+}
+
+fn loaded() -> Option<Module> {
+    Some(Module::load(&module()?, &Limits::default()).unwrap_or_else(|error| panic!("{error}")))
+}
+
 #[test]
 fn a_request_under_known_labels_costs_six_host_calls() {
-    let Some(module) = module() else { return };
-    let module = Module::load(&module, &Limits::default()).unwrap_or_else(|error| panic!("{error}"));
-    let setup = Setup { root_id: "stats_outbound".into(), ..Setup::default() };
-    let host = Host::start(&module, setup).expect("the configuration is accepted");
-    let exchange = || host.exchange(Message::request("GET", "/"), &Message::response(200));
-    exchange();
-    let seen = exchange();
-    let calls = [
-        ("proxy_call_foreign_function", 1),
-        ("proxy_get_property", 1),
-        ("proxy_increment_metric", 1),
-        ("proxy_record_metric", 3),
-    ];
-    assert_eq!(seen.host_calls, calls.map(|(name, count)| (name.into(), count)).into());
-    println!("{} instructions", seen.guest_instructions.expect("they are counted"));
+    let Some(module) = loaded() else { return };
+    let dimension = r#"{"metrics": [{"dimensions": {"team": "request.headers['x-team']"}}]}"#;
+    let grpc = || Message::request("GET", "/").header("content-type", "application/grpc");
+    let calls = |configuration: &str, root_id: &str, request: &dyn Fn() -> Message| {
+        let host = embedded(&module, configuration, root_id);
+        host.exchange(request(), &Message::response(200));
+        let seen = host.exchange(request(), &Message::response(200));
+        println!("{} instructions", seen.guest_instructions.expect("they are counted"));
+        seen.host_calls
+    };
+    let expected = |properties| {
+        let calls = [
+            ("proxy_call_foreign_function", 1),
+            ("proxy_get_property", properties),
+            ("proxy_increment_metric", 1),
+            ("proxy_record_metric", 3),
+        ];
+        calls.map(|(name, count)| (name.to_owned(), count)).into()
+    };
+    let get = || Message::request("GET", "/");
+    assert_eq!(calls("", "stats_outbound", &get), expected(1));
+    assert_eq!(calls(dimension, "stats_outbound", &get), expected(1));
+    // The listener says the direction.
+    assert_eq!(calls(dimension, "", &get), expected(2));
+    assert_eq!(calls(dimension, "", &grpc), expected(2));
+}
+
+/// A connection is entered and left at each tick.
+#[test]
+fn what_is_open_is_looked_at_every_15_seconds_or_5_or_never() {
+    let Some(module) = loaded() else { return };
+    for (configuration, seconds, ticks) in [
+        ("", 44, 2),
+        (r#"{"label_rules": "native"}"#, 24, 4),
+        (r#"{"tcp_reporting_duration": "7s"}"#, 27, 3),
+        (r#"{"tcp_reporting_duration": "0s"}"#, 60, 0),
+        (r#"{"tcp_reporting_duration": "often"}"#, 44, 2),
+    ] {
+        let host = embedded(&module, configuration, "stats_inbound");
+        let acts = vec![Act::ClientSends(b"a".into()), Act::Wait(Duration::from_secs(seconds))];
+        let seen = host.connect(Connection { acts, ..Connection::default() }).seen;
+        let entered = seen.host_calls.get("proxy_set_effective_context").copied().unwrap_or_default();
+        assert_eq!(entered, 2 * ticks, "{configuration}");
+    }
+}
+
+/// One whose peer is not known is asked about twice (who it is, whether it will say) at the first, second, fourth, eighth and
+/// sixteenth tick, and once at its end.
+#[test]
+fn an_idle_connection_costs_little() {
+    let Some(module) = loaded() else { return };
+    let host = embedded(&module, r#"{"tcp_reporting_duration": "1s"}"#, "stats_inbound");
+    let wait = Act::Wait(Duration::from_millis(18_500));
+    let seen = host.connect(Connection { acts: vec![wait], ..Connection::default() }).seen;
+    assert_eq!(seen.host_calls["proxy_get_property"], 5 * 2 + 1);
+    assert_eq!(seen.host_calls["proxy_call_foreign_function"], 1);
+}
+
+#[test]
+fn a_limit_holds_for_all_starts_of_one_configuration() {
+    let Some(module) = loaded() else { return };
+    let configuration = |label: &str| {
+        let removed = read("extensions/stats/src/labels.txt");
+        let removed: Vec<_> = removed.lines().filter(|line| !line.contains([' ', '[', '@'])).collect();
+        format!(
+            r#"{{"max_series": 2, "metrics": [{{"tags_to_remove": {removed:?},
+                "dimensions": {{"{label}": "request.headers['x-team']"}}}}]}}"#
+        )
+    };
+    let setup = |label| Setup { configuration: configuration(label).into(), ..Setup::default() };
+    let host = Host::start(&module, setup("team")).expect("it is accepted");
+    let send = |team: &str| {
+        host.exchange(Message::request("GET", "/").header("x-team", team), &Message::response(200));
+    };
+    let count = |labels: &str| match host.metrics().get(&format!("{labels};.;istio_requests_total")) {
+        Some(Metric::Counter(count)) => *count,
+        _ => 0,
+    };
+    send("a");
+    send("b");
+    host.reconfigure([(&module, setup("team"))]).expect("it is accepted");
+    ["b", "c", "d"].into_iter().for_each(send);
+    assert_eq!(["a", "b", "c", "other"].map(|team| count(&format!("team=.={team}"))), [1, 2, 0, 2]);
+    // What an operator has changed counts anew.
+    host.reconfigure([(&module, setup("group"))]).expect("it is accepted");
+    ["c", "d", "e"].into_iter().for_each(send);
+    assert_eq!(["c", "d", "e", "other"].map(|group| count(&format!("group=.={group}"))), [1, 1, 0, 1]);
 }

@@ -1,8 +1,10 @@
 //! The standard metrics of Istio for HTTP, gRPC and TCP: the door between Envoy and what is reported, in `policy`.
 #![forbid(unsafe_code)]
 
+mod budget;
 pub mod config;
 mod expressions;
+mod hosts;
 mod observe;
 mod open;
 mod peers;

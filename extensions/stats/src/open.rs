@@ -2,7 +2,7 @@
 
 use crate::expressions::Results;
 use crate::plugin::{Ends, Plugin, is_settled};
-use crate::policy::{Fact, Facts, Protocol, Side, Value};
+use crate::policy::{Fact, Facts, LONGEST_VALUE, Protocol, Side, Value};
 use proxy_wasm_kit::{Bytes, ContextId};
 use std::cell::{Cell, OnceCell, RefCell};
 use std::collections::HashMap;
@@ -65,7 +65,9 @@ pub(crate) struct Call {
 }
 
 impl Call {
-    pub(crate) fn new(host: Bytes) -> Self {
+    pub(crate) fn new(host: &Bytes) -> Self {
+        // As far as a label can hold it: a call may be open for long, and there may be many.
+        let host = host.get(..LONGEST_VALUE).unwrap_or(host).to_vec().into();
         Self { host, reported: Cell::new((0, 0)) }
     }
 

@@ -5,14 +5,12 @@ use proxy_wasm_kit::attributes::node;
 use proxy_wasm_kit::{Bytes, property};
 use proxy_wasm_kit_mesh::Peer;
 use std::cell::RefCell;
+use std::hash::{BuildHasher, RandomState};
 use std::num::NonZeroUsize;
 use std::rc::Rc;
 
 /// How many peers are kept.
 const KEPT: NonZeroUsize = NonZeroUsize::new(500).unwrap();
-
-/// The bytes of a peer that is kept; a larger one is read each time.
-const LARGEST_KEPT: usize = 8192;
 
 /// The bytes of a peer that is read at all.
 const LARGEST: usize = 65536;
@@ -31,12 +29,17 @@ pub(crate) enum End {
     Upstream,
 }
 
-/// Peers by what they were read from.
-pub(crate) struct PeerCache(RefCell<lru::LruCache<Box<[u8]>, Rc<Workload>>>);
+/// Peers by a hash of what they were read from, whose key nobody knows. What cannot be read is nobody.
+pub(crate) struct PeerCache {
+    known: RefCell<Known>,
+    hasher: RandomState,
+}
+
+type Known = lru::LruCache<u64, Option<Rc<Workload>>>;
 
 impl PeerCache {
     pub(crate) fn new() -> Self {
-        Self(RefCell::new(lru::LruCache::new(KEPT)))
+        Self { known: RefCell::new(lru::LruCache::new(KEPT)), hasher: RandomState::new() }
     }
 
     /// What filter state says of an end of the stream. One host call.
@@ -52,15 +55,9 @@ impl PeerCache {
     }
 
     fn known(&self, bytes: &[u8], read: impl FnOnce() -> Option<Workload>) -> Option<Rc<Workload>> {
-        let mut known = self.0.borrow_mut();
-        if let Some(workload) = known.get(bytes) {
-            return Some(workload.clone());
-        }
-        let workload = Rc::new(read()?);
-        if bytes.len() <= LARGEST_KEPT {
-            known.put(bytes.into(), workload.clone());
-        }
-        Some(workload)
+        let key = self.hasher.hash_one(bytes);
+        let mut known = self.known.borrow_mut();
+        known.get_or_insert(key, || read().map(Rc::new)).clone()
     }
 }
 

@@ -1,7 +1,9 @@
 //! The plugin: what the configuration came to, and what is open.
 
+use crate::budget::Ledger;
 use crate::config::{Config, DirectionChoice, LabelRules, Reporter as For};
 use crate::expressions::{Expressions, Results};
+use crate::hosts::Hosts;
 use crate::observe::{Answers, Observer};
 use crate::open::Open;
 use crate::peers::{self, End, PeerCache};
@@ -26,6 +28,7 @@ pub(crate) struct Plugin {
     reporter: Reporter,
     expressions: Expressions,
     peers: PeerCache,
+    hosts: Hosts,
     /// `None` if only the listener can tell.
     side: Option<Side>,
     watched: Vec<(Side, Observer, Observer)>,
@@ -58,8 +61,12 @@ impl Plugin {
         let sides = side.map_or_else(|| vec![Side::Inbound, Side::Outbound], |side| vec![side]);
         let watched =
             |side| (side, Observer::of_requests(side, rules), Observer::of_connections(side, rules));
+        let root_id = plugin_root_id().ok().flatten().unwrap_or_default();
+        let ledger = Ledger::open(&format!("{root_id:?} {config:?}"));
+        let vectors = vectors.unwrap_or(NonZeroUsize::MIN);
         let plugin = Rc::new(Self {
-            reporter: Reporter::new(root, plans, max_series, vectors.unwrap_or(NonZeroUsize::MIN))?,
+            reporter: Reporter::new(root, plans, ledger.as_ref(), max_series, vectors)?,
+            hosts: Hosts::new(ledger, max_series),
             policy,
             expressions,
             peers: PeerCache::new(),
@@ -161,7 +168,13 @@ impl Plugin {
         amount: impl Fn(Value) -> Option<u64>,
     ) {
         let peers = Peers { downstream: ends.downstream.as_deref(), upstream: ends.upstream.as_deref() };
-        let vector = self.policy.vector(side, protocol, facts, peers);
+        let mut facts = *facts;
+        if self.policy.is_called_by_client(side, protocol, &facts)
+            && !self.hosts.counts(facts.text(policy::Fact::Host))
+        {
+            facts.set(policy::Fact::Host, b"other");
+        }
+        let vector = self.policy.vector(side, protocol, &facts, peers);
         self.reporter.write(&self.policy, &Report { vector, results, values: OnceCell::new() }, amount);
     }
 }

@@ -12,7 +12,7 @@ pub use destination::Route;
 pub use labels::{NAMES, Protocol, Vector, Workload};
 pub use names::{LONGEST_VALUE, Separators};
 pub use plan::{Compile, Gives, Metric, Plan, Plans, Value};
-pub use series::{Asked, Found, Handles, Series};
+pub use series::{Found, Handles, MOST_SHORTENED, Room, Series};
 
 /// The bytes that a key mostly has at most.
 const KEY: usize = 512;
@@ -313,10 +313,24 @@ impl Policy {
         self.separators.series(metric.labels(values, expression), &metric.name)
     }
 
-    /// The name of the series for all that are too many.
-    pub fn rest(&self, metric: &Metric, reporter: &str) -> String {
-        let values = NAMES.map(|name| if name == "reporter" { reporter } else { "other" }.to_owned());
+    /// The name of a series for those that are too many. Shortened, it has those labels that no client chooses: what the
+    /// proxy did, and the workload beside it. So errors can still be told from successes.
+    pub fn rest(&self, metric: &Metric, vector: &Vector<'_>, values: &[String], room: Room) -> String {
+        let of_proxy = |label: &str| {
+            label == "reporter" || room == Room::Shortened && vector.is_of_proxy(label, &self.own)
+        };
+        let value = |(label, value): (&&str, &String)| {
+            if of_proxy(label) { value.clone() } else { "other".to_owned() }
+        };
+        let values: Vec<_> = NAMES.iter().zip(values).map(value).collect();
         self.separators.series(metric.labels(&values, &|_| "other"), &metric.name)
+    }
+
+    /// Whether the destination is called as the client did, which may call it anything.
+    pub fn is_called_by_client(&self, side: Side, protocol: Protocol, facts: &Facts<'_>) -> bool {
+        self.host_fallback
+            && protocol != Protocol::Tcp
+            && self.route(side, protocol, facts).is_called_by_client(self.rules)
     }
 
     /// The name of the metric that tells the version of the proxy.

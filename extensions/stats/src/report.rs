@@ -1,11 +1,15 @@
 //! From what was seen to the metrics of the proxy.
 
+use crate::budget::{Budget, Ledger};
 use crate::config::Kind;
 use crate::expressions::Results;
-use crate::policy::{Asked, Found, Metric, Plan, Plans, Policy, Protocol, Series, Value, Vector};
+use crate::policy::{
+    Found, MOST_SHORTENED, Metric, Plan, Plans, Policy, Protocol, Room, Series, Value, Vector,
+};
 use proxy_wasm_kit::{Counter, Gauge, Histogram, HostError, Root};
 use std::cell::{Cell, OnceCell};
 use std::num::NonZeroUsize;
+use std::rc::Rc;
 
 /// A series in the proxy.
 #[derive(Clone, Copy)]
@@ -27,6 +31,8 @@ pub(crate) struct Report<'a> {
 pub(crate) struct Reporter {
     plans: Plans,
     series: Series<Meter>,
+    /// What the whole proxy may have of each metric: series with all labels, and shortened ones.
+    budgets: Vec<[Budget; 2]>,
     own: Own,
 }
 
@@ -47,11 +53,22 @@ impl Reporter {
     pub(crate) fn new(
         root: &Root,
         plans: Plans,
+        ledger: Option<&Rc<Ledger>>,
         max_series: usize,
         vectors: NonZeroUsize,
     ) -> Result<Self, HostError> {
         let (_, plan) = plans.plan(|_| false);
-        Ok(Self { series: Series::new(plan.0.len(), max_series, vectors), plans, own: Own::define(root)? })
+        let budget = |kind: String, limit| Budget::new(ledger.cloned(), kind, limit);
+        let budgets = |metric: &Metric| {
+            let shortened = budget(format!("{}.shortened", metric.name), MOST_SHORTENED);
+            [budget(metric.name.clone(), max_series), shortened]
+        };
+        Ok(Self {
+            series: Series::new(plan.0.len(), max_series, vectors),
+            budgets: plan.0.iter().map(budgets).collect(),
+            plans,
+            own: Own::define(root)?,
+        })
     }
 
     /// Adds a report to each metric that it is of. `amount` says by how much; `None` leaves a metric alone.
@@ -91,17 +108,24 @@ impl Reporter {
         metric: &Metric,
     ) -> Result<Meter, HostError> {
         let values = report.values.get_or_init(|| report.vector.values());
-        let name = policy.series(metric, values, &|number| report.results.text(number));
-        let rest = || policy.rest(metric, report.vector.reporter);
+        let name = |room| match room {
+            Room::Own => policy.series(metric, values, &|number| report.results.text(number)),
+            room => policy.rest(metric, &report.vector, values, room),
+        };
+        let has_room = |room, name: &str| {
+            self.budgets.get(index).is_none_or(|[own, shortened]| {
+                if room == Room::Own { own.has_room(name) } else { shortened.has_room(name) }
+            })
+        };
         let define = |name: &str| Meter::define(metric.kind, name);
-        match self.series.get(index, &name, rest, define) {
-            Some(Ok(Asked::Own(meter))) => Ok(meter),
-            Some(Ok(Asked::Rest(meter))) => {
+        match self.series.get(index, name, has_room, define) {
+            Some(Ok((Room::Own, meter))) => Ok(meter),
+            Some(Ok((_, meter))) => {
                 add(self.own.over_limit, 1);
                 Ok(meter)
             }
             Some(Err(error)) => Err(error),
-            None => define(&rest()),
+            None => define(&name(Room::Last)),
         }
     }
 }

@@ -27,7 +27,7 @@ impl Request {
         let content_type = request.headers().first("content-type")?.unwrap_or_default();
         if plugin.protocol(&content_type) == Protocol::Grpc {
             let host = request.headers().first(":authority")?.unwrap_or_default();
-            let call = Rc::new(Call::new(host));
+            let call = Rc::new(Call::new(&host));
             plugin.open.call(&call);
             self.call = Some(call);
         }

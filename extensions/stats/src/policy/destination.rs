@@ -27,15 +27,25 @@ const BLACK_HOLE: &[u8] = b"BlackHoleCluster";
 const PASSTHROUGH: &[u8] = b"PassthroughCluster";
 
 impl<'a> Route<'a> {
-    /// Host and name of the service.
-    pub(super) fn service(&self, rules: Rules) -> (&'a [u8], &'a [u8]) {
+    /// Whether its host is that which the client asked for.
+    pub(super) fn is_called_by_client(&self, rules: Rules) -> bool {
+        self.service_host.is_empty() || self.no_service(rules).is_some()
+    }
+
+    /// The cluster that stands for no service.
+    fn no_service(&self, rules: Rules) -> Option<&'a [u8]> {
         let cluster = match self.route {
             b"block_all" => BLACK_HOLE,
             b"allow_any" => PASSTHROUGH,
             _ => self.cluster,
         };
         let is_native_passthrough = rules == Rules::Native && cluster == b"InboundPassthroughCluster";
-        if NO_SERVICE.contains(&cluster) || is_native_passthrough {
+        (NO_SERVICE.contains(&cluster) || is_native_passthrough).then_some(cluster)
+    }
+
+    /// Host and name of the service.
+    pub(super) fn service(&self, rules: Rules) -> (&'a [u8], &'a [u8]) {
+        if let Some(cluster) = self.no_service(rules) {
             return (self.host, cluster);
         }
         let host = if self.service_host.is_empty() { self.host } else { self.service_host };

@@ -37,6 +37,27 @@ pub(super) const OF_MESSAGES: usize = 20;
 /// How many of them the metrics of connections have.
 pub(super) const OF_CONNECTIONS: usize = 23;
 
+/// Those that say what the proxy did.
+const OF_PROXY: [&str; 6] = [
+    "reporter",
+    "request_protocol",
+    "response_flags",
+    "connection_security_policy",
+    "response_code",
+    "grpc_response_status",
+];
+
+/// Those of a workload, behind `source_` and `destination_`.
+const OF_WORKLOAD: [&str; 7] = [
+    "workload",
+    "workload_namespace",
+    "app",
+    "version",
+    "canonical_service",
+    "canonical_revision",
+    "cluster",
+];
+
 const UNKNOWN: &str = "unknown";
 
 /// What is reported.
@@ -197,6 +218,17 @@ impl Vector<'_> {
         key.push(self.security.as_bytes().first().copied().unwrap_or_default());
         for number in [self.flags, self.code, self.grpc_status.unwrap_or(-1)] {
             key.extend_from_slice(&number.to_le_bytes());
+        }
+    }
+
+    /// Whether nobody but the proxy says what a label holds. `own` is the workload beside it.
+    pub(super) fn is_of_proxy(&self, label: &str, own: &Workload) -> bool {
+        let is_own = |side: Option<&Workload>| side.is_some_and(|side| std::ptr::eq(side, own));
+        match label.split_once('_') {
+            _ if OF_PROXY.contains(&label) => true,
+            Some(("source", of)) => is_own(self.source) && OF_WORKLOAD.contains(&of),
+            Some(("destination", of)) => is_own(self.destination) && OF_WORKLOAD.contains(&of),
+            _ => false,
         }
     }
 

@@ -15,17 +15,37 @@ pub type Handles<H> = Rc<[Cell<Option<H>>]>;
 
 /// All series of a plugin.
 pub struct Series<H> {
-    limit: usize,
     metrics: Vec<RefCell<OfMetric<H>>>,
-    vectors: RefCell<lru::LruCache<Box<[u8]>, Handles<H>>>,
+    vectors: RefCell<lru::LruCache<Box<[u8]>, Handles<H>, RandomState>>,
     /// Names are kept as 128 bits, under keys that nobody knows.
     hashers: (RandomState, RandomState),
 }
 
 struct OfMetric<H> {
-    known: HashMap<(u64, u64), H>,
-    rest: Option<H>,
+    own: Names<H>,
+    shortened: Names<H>,
+    last: Option<H>,
 }
+
+/// Series by their names.
+struct Names<H> {
+    known: HashMap<(u64, u64), H>,
+    limit: usize,
+}
+
+/// Where a series has its place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Room {
+    /// Among those with all of their labels.
+    Own,
+    /// Among those for what is too much, with the labels that no client chooses.
+    Shortened,
+    /// Nowhere else: one for all that is left.
+    Last,
+}
+
+/// How many series there are at most for what is too much.
+pub const MOST_SHORTENED: usize = 256;
 
 /// How a combination of labels was found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,23 +59,17 @@ pub enum Found {
     },
 }
 
-/// A series that was asked for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Asked<H> {
-    /// The one with these labels.
-    Own(H),
-    /// The one for all that are too many.
-    Rest(H),
-}
-
 impl<H: Copy> Series<H> {
     /// For so many metrics, each with at most `limit` series, and so many combinations of labels.
     pub fn new(metrics: usize, limit: usize, vectors: NonZeroUsize) -> Self {
-        let metric = || RefCell::new(OfMetric { known: HashMap::new(), rest: None });
+        let metric = || {
+            let (own, shortened) = (Names::new(limit), Names::new(MOST_SHORTENED));
+            RefCell::new(OfMetric { own, shortened, last: None })
+        };
         Self {
-            limit,
             metrics: (0..metrics).map(|_| metric()).collect(),
-            vectors: RefCell::new(lru::LruCache::new(vectors)),
+            // Clients choose keys.
+            vectors: RefCell::new(lru::LruCache::with_hasher(vectors, RandomState::new())),
             hashers: (RandomState::new(), RandomState::new()),
         }
     }
@@ -71,7 +85,8 @@ impl<H: Copy> Series<H> {
         (handles, Found::Miss { evicted })
     }
 
-    /// The series of a metric by its name, defined when it is new, or the one for the rest.
+    /// The series of a metric, defined when it is new, and where it has its place. `name` tells what it is called there,
+    /// `has_room` whether the proxy may have another one.
     ///
     /// # Errors
     ///
@@ -79,24 +94,47 @@ impl<H: Copy> Series<H> {
     pub fn get<E>(
         &self,
         metric: usize,
-        name: &str,
-        name_of_rest: impl FnOnce() -> String,
-        define: impl FnOnce(&str) -> Result<H, E>,
-    ) -> Option<Result<Asked<H>, E>> {
+        name: impl Fn(Room) -> String,
+        has_room: impl Fn(Room, &str) -> bool,
+        define: impl Fn(&str) -> Result<H, E>,
+    ) -> Option<Result<(Room, H), E>> {
         let mut metric = self.metrics.get(metric)?.borrow_mut();
-        let key = (self.hashers.0.hash_one(name), self.hashers.1.hash_one(name));
-        if let Some(handle) = metric.known.get(&key) {
-            return Some(Ok(Asked::Own(*handle)));
-        }
-        if metric.known.len() < self.limit {
-            let defined = define(name);
-            if let Ok(handle) = &defined {
-                metric.known.insert(key, *handle);
+        for room in [Room::Own, Room::Shortened] {
+            let name = name(room);
+            let key = (self.hashers.0.hash_one(&name), self.hashers.1.hash_one(&name));
+            let names = if room == Room::Own { &mut metric.own } else { &mut metric.shortened };
+            if let Some(found) = names.get(key, || has_room(room, &name), || define(&name)) {
+                return Some(found.map(|handle| (room, handle)));
             }
-            return Some(defined.map(Asked::Own));
         }
-        let defined = metric.rest.map_or_else(|| define(&name_of_rest()), Ok);
-        Some(defined.inspect(|handle| metric.rest = Some(*handle)).map(Asked::Rest))
+        let last = metric.last.map_or_else(|| define(&name(Room::Last)), Ok);
+        Some(last.inspect(|handle| metric.last = Some(*handle)).map(|handle| (Room::Last, handle)))
+    }
+}
+
+impl<H: Copy> Names<H> {
+    fn new(limit: usize) -> Self {
+        Self { known: HashMap::new(), limit }
+    }
+
+    /// `None` where there is no room for another one.
+    fn get<E>(
+        &mut self,
+        key: (u64, u64),
+        has_room: impl FnOnce() -> bool,
+        define: impl FnOnce() -> Result<H, E>,
+    ) -> Option<Result<H, E>> {
+        if let Some(handle) = self.known.get(&key) {
+            return Some(Ok(*handle));
+        }
+        if self.known.len() >= self.limit || !has_room() {
+            return None;
+        }
+        let defined = define();
+        if let Ok(handle) = &defined {
+            self.known.insert(key, *handle);
+        }
+        Some(defined)
     }
 }
 
@@ -107,28 +145,53 @@ mod tests {
     use super::*;
     use std::convert::Infallible;
 
-    fn names(series: &Series<usize>, defined: &mut Vec<String>, name: &str) -> Asked<usize> {
+    fn get(
+        series: &Series<usize>,
+        defined: &RefCell<Vec<String>>,
+        name: [&str; 2],
+        has_room: impl Fn(Room, &str) -> bool,
+    ) -> (Room, usize) {
         let define = |name: &str| {
-            defined.push(name.to_owned());
-            Ok::<_, Infallible>(defined.len())
+            defined.borrow_mut().push(name.to_owned());
+            Ok::<_, Infallible>(defined.borrow().len())
         };
-        series.get(0, name, || "rest".to_owned(), define).unwrap().unwrap()
+        let name = |room| match room {
+            Room::Own => name[0].to_owned(),
+            Room::Shortened => name[1].to_owned(),
+            Room::Last => "last".to_owned(),
+        };
+        series.get(0, name, has_room, define).unwrap().unwrap()
     }
 
     #[test]
-    fn a_series_is_defined_once_and_beyond_the_limit_there_is_one() {
-        let (series, mut defined) = (Series::new(1, 2, NonZeroUsize::MIN), Vec::new());
-        for (name, asked) in [
-            ("a", Asked::Own(1)),
-            ("b", Asked::Own(2)),
-            ("c", Asked::Rest(3)),
-            ("a", Asked::Own(1)),
-            ("d", Asked::Rest(3)),
+    fn a_series_is_defined_once_and_beyond_the_limit_labels_are_shortened() {
+        let (series, defined) = (Series::new(1, 2, NonZeroUsize::MIN), RefCell::default());
+        for (name, found) in [
+            (["a", "x"], (Room::Own, 1)),
+            (["b", "x"], (Room::Own, 2)),
+            (["c", "x"], (Room::Shortened, 3)),
+            (["a", "x"], (Room::Own, 1)),
+            (["d", "x"], (Room::Shortened, 3)),
+            (["d", "y"], (Room::Shortened, 4)),
         ] {
-            assert_eq!(names(&series, &mut defined, name), asked);
+            assert_eq!(get(&series, &defined, name, |_, _| true), found);
         }
-        assert_eq!(defined, ["a", "b", "rest"]);
-        assert!(series.get(1, "a", String::new, |_| Ok::<_, Infallible>(0)).is_none());
+        for number in 0..MOST_SHORTENED {
+            get(&series, &defined, ["d", &number.to_string()], |_, _| true);
+        }
+        let before = defined.borrow().len();
+        assert_eq!(defined.borrow()[before - 1], "last");
+        assert_eq!(get(&series, &defined, ["d", "z"], |_, _| true), (Room::Last, before));
+        assert!(series.get(1, |_| String::new(), |_, _| true, |_| Ok::<_, Infallible>(0)).is_none());
+    }
+
+    #[test]
+    fn where_others_have_taken_the_room_there_is_none() {
+        let (series, defined) = (Series::new(1, 2, NonZeroUsize::MIN), RefCell::default());
+        let own_is_full = |room, _: &str| room != Room::Own;
+        assert_eq!(get(&series, &defined, ["a", "x"], own_is_full), (Room::Shortened, 1));
+        assert_eq!(get(&series, &defined, ["a", "y"], |_, _| false), (Room::Last, 2));
+        assert_eq!(get(&series, &defined, ["a", "x"], |_, _| false), (Room::Shortened, 1));
     }
 
     #[test]
