@@ -30,7 +30,7 @@ pub use bootstrap::Node;
 use closed_port::ClosedPort;
 
 /// How long anything may take that Envoy does on its own.
-const PATIENCE: Duration = Duration::from_secs(10);
+const PATIENCE: Duration = Duration::from_secs(30);
 /// So long a request or its answer may be between Envoy and a server of ours.
 const ON_THE_WAY: Duration = Duration::from_millis(30);
 
