@@ -282,8 +282,8 @@ fn fork_an_extension(workspace: &Path) {
         std::fs::copy(&path, &copy).expect("a file can be copied");
     }
     replace(&to.join("Cargo.toml"), r#"name = "basic-auth""#, r#"name = "my-filter""#);
-    for path in tree_of(&to.join("tests")) {
-        replace(&path, "basic_auth", "my_filter");
+    for path in [tree_of(&to.join("tests")), tree_of(&to.join("benches"))].concat() {
+        replace(&path, "basic_auth::", "my_filter::");
     }
     replace(&to.join("deploy/envoy.yaml"), "basic_auth.wasm", "my_filter.wasm");
 }
