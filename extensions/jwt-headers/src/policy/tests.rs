@@ -2,6 +2,8 @@
 
 use super::*;
 use crate::signatures::in_sandbox;
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 use std::cell::Cell;
@@ -89,6 +91,91 @@ fn rfc_7515_a_1_to_a_3() {
         // RFC 7519, 4.1.4, with a skew of a minute.
         assert_eq!(verdict(&policy, &token, &At(1_300_819_440, Cell::new(0))), None);
         assert_eq!(verdict(&policy, &token, &At(1_300_819_441, Cell::new(0))), Some(Failure::Expired));
+    }
+}
+
+/// A token without a signature, in each spelling of its algorithm, by no key and by each.
+#[test]
+fn rfc_7515_a_5_unsecured_in_every_spelling() {
+    let unsecured = format!("eyJhbGciOiJub25lIn0.{PAYLOAD}.");
+    let (policies, then) = ([hs256(), rs256(), es256()].map(|(policy, _)| policy), At(THEN, Cell::new(0)));
+    for policy in &policies {
+        assert_eq!(verdict(policy, &unsecured, &then), Some(Failure::UnknownAlgorithm));
+    }
+    for spelling in 0..16_u8 {
+        let name: String = "none"
+            .char_indices()
+            .map(|(at, letter)| if spelling >> at & 1 == 1 { letter.to_ascii_uppercase() } else { letter })
+            .collect();
+        let header = URL_SAFE_NO_PAD.encode(format!("{{\"alg\":\"{name}\"}}"));
+        for signature in ["", "AA", "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk"] {
+            let token = format!("{header}.{PAYLOAD}.{signature}");
+            assert_eq!(verdict(&policies[0], &token, &then), Some(Failure::UnknownAlgorithm), "{name}");
+        }
+    }
+    assert_eq!(then.1.get(), 0);
+}
+
+/// Appendices A.6 and A.7: the other serializations are none of a JWT (RFC 7519, 1).
+#[test]
+fn rfc_7515_a_6_and_a_7_json_serializations() {
+    let (policy, token) = es256();
+    let mut parts = token.split('.');
+    let (header, payload, signature) = (parts.next().unwrap(), parts.next().unwrap(), parts.next().unwrap());
+    let flat = json!({"payload": payload, "protected": header, "signature": signature});
+    let general = json!({"payload": payload, "signatures": [{"protected": header, "signature": signature}]});
+    for json in [flat, general] {
+        let json = json.to_string();
+        for form in [json.clone(), URL_SAFE_NO_PAD.encode(&json), format!("{json}.{json}.{json}")] {
+            assert!(verdict(&policy, &form, &At(THEN, Cell::new(0))).is_some(), "{form}");
+        }
+    }
+}
+
+/// A token that is encrypted has five parts, and is none that somebody has signed.
+#[test]
+fn rfc_7519_a_1_encrypted() {
+    let token = "eyJhbGciOiJSU0ExXzUiLCJlbmMiOiJBMTI4Q0JDLUhTMjU2In0.\
+                 QR1Owv2ug2WyPBnbQrRARTeEk9kDO2w8qDcjiHnSJflSdv1iNqhWXaKH4MqAkQtM\
+                 oNfABIPJaZm0HaA415sv3aeuBWnD8J-Ui7Ah6cWafs3ZwwFKDFUUsWHSK-IPKxLG\
+                 TkND09XyjORj_CHAgOPJ-Sd8ONQRnJvWn_hXV1BNMHzUjPyYwEsRhDhzjAD26ima\
+                 sOTsgruobpYGoQcXUwFDn7moXPRfDE8-NoQX7N7ZYMmpUDkR-Cx9obNGwJQ3nM52\
+                 YCitxoQVPzjbl7WBuB7AohdBoZOdZ24WlN1lVIeh8v1K4krB8xgKvRU8kgFrEn_a\
+                 1rZgN5TiysnmzTROF869lQ.\
+                 AxY8DCtDaGlsbGljb3RoZQ.\
+                 MKOle7UQrG6nSxTLX6Mqwt0orbHvAKeWnDYvpIAeZ72deHxz3roJDXQyhxx0wKaM\
+                 HDjUEOKIwrtkHthpqEanSBNYHZgmNOV7sln1Eu9g3J8.\
+                 fiK51VwhsxJ-siBMR-YFiA";
+    for (policy, _) in [hs256(), rs256(), es256()] {
+        assert_eq!(verdict(&policy, token, &At(THEN, Cell::new(0))), Some(Failure::Form));
+    }
+}
+
+/// Section 3.1 is RFC 7515, A.1; section 6.1 is an unsecured JWT.
+#[test]
+fn rfc_7519_6_1_unsecured() {
+    let token = format!("eyJhbGciOiJub25lIn0.{PAYLOAD}.");
+    for (policy, _) in [hs256(), rs256(), es256()] {
+        assert_eq!(verdict(&policy, &token, &At(THEN, Cell::new(0))), Some(Failure::UnknownAlgorithm));
+    }
+}
+
+/// Section 4: the payload `$.02` is none of claims, and one that is not encoded is refused, detached or not.
+#[test]
+fn rfc_7797_4_unencoded_and_detached() {
+    let (policy, _) = hs256();
+    let (plain, unencoded) =
+        ("eyJhbGciOiJIUzI1NiJ9", "eyJhbGciOiJIUzI1NiIsImI2NCI6ZmFsc2UsImNyaXQiOlsiYjY0Il19");
+    let (of_plain, of_unencoded) =
+        ("5mvfOroL-g7HyqJoozehmsaqmvTYGEq5jTI1gVvoEoQ", "A5dxf2s96_n5FLueVuW1Z_vh161FwXZC4YLPff6dmDY");
+    for (token, failure) in [
+        (format!("{plain}.JC4wMg.{of_plain}"), Failure::PayloadJson),
+        (format!("{plain}..{of_plain}"), Failure::Form),
+        (format!("{unencoded}..{of_unencoded}"), Failure::Form),
+        (format!("{unencoded}.$.02.{of_unencoded}"), Failure::Form),
+        (format!("{unencoded}.JC4wMg.{of_unencoded}"), Failure::Critical),
+    ] {
+        assert_eq!(verdict(&policy, &token, &At(THEN, Cell::new(0))), Some(failure), "{token}");
     }
 }
 
@@ -183,8 +270,6 @@ proptest! {
 
     #[test]
     fn no_parts_harm(header in "\\PC{0,40}", payload in "\\PC{0,40}", signature in "[A-Za-z0-9_-]{0,90}") {
-        use base64::Engine as _;
-        use base64::engine::general_purpose::URL_SAFE_NO_PAD;
         let ((policy, _), encode) = (es256(), |text: &str| URL_SAFE_NO_PAD.encode(text));
         let token = format!("{}.{}.{signature}", encode(&header), encode(&payload));
         prop_assert!(verdict(&policy, &token, &At(THEN, Cell::new(0))).is_some());

@@ -1,4 +1,4 @@
-//! The vectors of RFC 7515 and RFC 8037 whose payload is no JSON, and what a JWKS may hold.
+//! The vectors of RFC 7515 and RFC 8037 whose payload is no JSON, those of RFC 7517, and what else a JWKS may hold.
 
 use super::*;
 use crate::policy::Want;
@@ -61,6 +61,52 @@ fn rfc_8037_a_4_ed25519() {
         "eyJhbGciOiJFZERTQSJ9.RXhhbXBsZSBvZiBFZDI1NTE5IHNpZ25pbmc.\
          hgyY0il_MGCjP0JzlnLWG1PPOt7-09PGcvMg3AIbQR6dWbhijcNR4ki4iylGjg5BhVsPt9g7sVvpAr_MuM0KAg",
     );
+}
+
+/// The modulus of the RSA keys in RFC 7517, A.1 and A.2.
+const MODULUS: &str = "0vx7agoebGcQSuuPiLJXZptN9nndrQmbXEps2aiAFbWhM78LhWx4cbbfAAtVT86zwu1RK7aPFFxuhDR1L6tSoc_BJECPebWKRXjBZCiFV4n3oknjhMstn64tZ_2W-5JsGY4Hc5n9yBXArwl93lqt7_RN5w6Cf0h4QyQ5v-65YGjQR0_FDW2QvzqY368QQMicAtaSqzs8KJZgnYb9c7d0zgdAZHzu6qMQvRL5hajrn1n91CbOpbISD08qNLyrdkt-bFTWhAI4vMQFh6WeZu0fM4lFd2NcRwr3XPksINHaQ-G_xBniIqbw0Ls1jF44-csFCur-kEgU8awapJzKnqDKgw";
+const EC_OF_RFC_7517: &str = r#""kty":"EC","crv":"P-256","x":"MKBCTNIcKUSDii11ySs3526iDZ8AiTo7Tu6KPAqv7D4","y":"4Etl6SRW2YiLUrN5vfvVHuhp7x8PxltmWWlbbM4IFyM","use":"enc","kid":"1""#;
+
+/// The ids of the keys in a set that can be used.
+fn ids(set: &str) -> Vec<String> {
+    let set = KeySet::read(set.as_bytes(), false).unwrap();
+    set.keys.iter().map(|key| key.id.clone().unwrap_or_default()).collect()
+}
+
+#[test]
+fn rfc_7517_a_1_public_keys_but_for_those_that_encrypt() {
+    let rsa = format!(r#""kty":"RSA","n":"{MODULUS}","e":"AQAB","alg":"RS256","kid":"2011-04-29""#);
+    assert_eq!(ids(&format!(r#"{{"keys":[{{{EC_OF_RFC_7517}}},{{{rsa}}}]}}"#)), ["2011-04-29"]);
+}
+
+#[test]
+fn rfc_7517_a_2_of_private_keys_the_public_half() {
+    let d = "X4cTteJY_gn4FYPsXB8rdXix5vwsg1FLN5E3EaG6RJoVH-HLLKD9M7dx5oo7GURknchnrRweUkC7hT5fJLM0WbFAKNLWY2vv7B6NqXSzUvxT0_YSfqijwp3RTzlBaCxWp4doFk5N2o8Gy_nHNKroADIkJ46pRUohsXywbReAdYaMwFs9tv8d_cPVY3i07a3t8MN6TNwm0dSawm9v47UiCl3Sk5ZiG7xojPLu4sbg1U2jx4IBTNBznbJSzFHK66jT8bgkuqsk0GjskDJk19Z4qwjwbsnn4j2WBii3RL-Us2lGVkY8fkFzme1z0HbIkfz0Y6mqnOYtqc0X4jfcKoAC8Q";
+    let ec = format!(r#"{EC_OF_RFC_7517},"d":"870MB6gfuTJ4HtUnUvYMyJpr5eUZNP4Bk43bVdj3eAE""#);
+    let rsa = format!(r#""kty":"RSA","n":"{MODULUS}","e":"AQAB","d":"{d}","alg":"RS256","kid":"2011-04-29""#);
+    assert_eq!(ids(&format!(r#"{{"keys":[{{{ec}}},{{{rsa}}}]}}"#)), ["2011-04-29"]);
+}
+
+#[test]
+fn rfc_7517_a_3_secrets_but_for_those_that_wrap_keys() {
+    let wraps = r#"{"kty":"oct","alg":"A128KW","k":"GawgguFyGrWKav7AX4VKUg"}"#;
+    let signs = r#"{"kty":"oct","k":"AyM1SysPpbyDfgZld3umj1qzKObwVMkoqQ-EstJQLr_T-1qS0gZH75aKtMN3Yj0iPS4hcgUuTwjAzZr1Z9CAow","kid":"HMAC key used in JWS spec Appendix A.1 example"}"#;
+    let used = ids(&format!(r#"{{"keys":[{wraps},{signs}]}}"#));
+    assert_eq!(used, ["HMAC key used in JWS spec Appendix A.1 example"]);
+}
+
+#[test]
+fn rfc_8037_a_1_and_a_2_the_same_key_with_and_without_its_private_half() {
+    let public = r#""kty":"OKP","crv":"Ed25519","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo""#;
+    let private = r#""d":"nWGxne_9WmC6hEr0kuwsxERJxWl7MmkZcDusAxyuf2A""#;
+    for jwk in [format!("{{{public}}}"), format!("{{{public},{private}}}")] {
+        check(
+            &jwk,
+            "EdDSA",
+            "eyJhbGciOiJFZERTQSJ9.RXhhbXBsZSBvZiBFZDI1NTE5IHNpZ25pbmc.\
+             hgyY0il_MGCjP0JzlnLWG1PPOt7-09PGcvMg3AIbQR6dWbhijcNR4ki4iylGjg5BhVsPt9g7sVvpAr_MuM0KAg",
+        );
+    }
 }
 
 const P256: &str = r#""kty":"EC","crv":"P-256","x":"f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU","y":"x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0""#;
