@@ -86,6 +86,11 @@ impl<'a> Request<'a> {
         self.0.iter().copied().filter(move |(known, _)| known.eq_ignore_ascii_case(name.as_bytes()))
     }
 
+    /// Those of which a server may think that they have this name.
+    fn headers_like(&self, name: &str) -> impl Iterator<Item = (&'a [u8], &'a [u8])> {
+        self.0.iter().copied().filter(move |(known, _)| fields::is_alike(known, name))
+    }
+
     /// The first value of a header.
     pub fn first(&self, name: &str) -> Option<&'a [u8]> {
         self.headers_named(name).next().map(|(_, value)| value)

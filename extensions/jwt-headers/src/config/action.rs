@@ -14,7 +14,7 @@ pub struct Action {
     #[serde(default, deserialize_with = "one_or_more")]
     #[schema(json = r#""type":["object","array"]"#)]
     pub when: Vec<Condition>,
-    /// Only claims of this provider.
+    /// Only claims of this provider, and nothing without a token of it.
     #[serde(default, deserialize_with = "present")]
     pub provider: Option<String>,
     /// Edits of request headers.

@@ -173,7 +173,8 @@ impl Action {
         self.query.iter().filter(|(_, value)| value.is_some()).map(|(name, _)| name.clone())
     }
 
-    /// Acts on the claims of the first token that has what is asked for. What asks for nothing acts also without a token.
+    /// Acts on the claims of the first token that has what is asked for. What asks for nothing, not even for a provider, acts also
+    /// without a token.
     fn apply(
         &self,
         fields: &mut Fields<'_>,
@@ -188,7 +189,7 @@ impl Action {
         let none = Claims::default();
         let claims = match found {
             Some(claims) => claims,
-            None if self.when.is_empty() => &none,
+            None if self.when.is_empty() && self.provider.is_none() => &none,
             None => return Ok(()),
         };
         self.headers.iter().for_each(|header| header.apply(fields, claims));

@@ -53,7 +53,7 @@ impl Locations {
     pub(super) fn tokens<'a>(&self, request: &Request<'a>) -> Vec<Found<'a>> {
         let mut found = Vec::new();
         for location in &self.headers {
-            for (name, value) in request.headers_named(&location.name) {
+            for (name, value) in request.headers_like(&location.name) {
                 found.extend(
                     location
                         .in_line(value)
@@ -83,8 +83,9 @@ impl Locations {
         line.split(|byte| *byte == b';').filter_map(|cookie| {
             let split = cookie.iter().position(|byte| *byte == b'=')?;
             let (name, value) = cookie.split_at_checked(split)?;
-            let name = name.trim_ascii();
-            self.cookies.iter().find(|wanted| wanted.as_bytes() == name)?;
+            // PHP undoes escapes in names, too.
+            let name = query::decoded(name.trim_ascii(), false);
+            self.cookies.iter().find(|wanted| wanted.as_bytes() == &*name)?;
             let value = value.get(1..)?.trim_ascii();
             let bare = value.strip_prefix(b"\"").and_then(|rest| rest.strip_suffix(b"\"")).unwrap_or(value);
             Some(Found { token: bare.into(), place: Place::Cookie })

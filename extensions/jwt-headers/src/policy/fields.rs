@@ -44,7 +44,7 @@ impl<'a> Fields<'a> {
         self.now.retain(|line| (&*line.0, &*line.1) != (name, value));
     }
 
-    /// Removes a name, however it is written: CGI and its heirs (WSGI, Rack, PHP) do not tell `-` from `_`.
+    /// Removes a name, however it is written.
     pub(super) fn remove_all_like(&mut self, name: &str) {
         self.remove_if(|known| is_alike(known, name));
     }
@@ -108,7 +108,8 @@ impl<'a> Fields<'a> {
     }
 }
 
-fn is_alike(sent: &[u8], name: &str) -> bool {
+/// Whether a server may take one name for the other: CGI and its heirs (WSGI, Rack, PHP) do not tell `-` from `_`.
+pub(super) fn is_alike(sent: &[u8], name: &str) -> bool {
     let folded = |byte: &u8| if *byte == b'_' { b'-' } else { byte.to_ascii_lowercase() };
     sent.len() == name.len() && sent.iter().map(folded).eq(name.as_bytes().iter().map(folded))
 }

@@ -19,12 +19,14 @@ pub(super) fn parameters(path: &[u8]) -> impl Iterator<Item = (Cow<'_, [u8]>, Co
     })
 }
 
+/// The pairs of a query. There are servers that part them at `;`, too.
 fn pairs(path: &[u8]) -> impl Iterator<Item = &[u8]> {
-    split(path)
-        .1
-        .into_iter()
-        .flat_map(|query| query.split(|byte| *byte == b'&'))
-        .filter(|pair| !pair.is_empty())
+    let query = split(path).1.into_iter();
+    query.flat_map(|query| query.split(is_separator)).filter(|pair| !pair.is_empty())
+}
+
+fn is_separator(byte: &u8) -> bool {
+    matches!(byte, b'&' | b';')
 }
 
 fn halves(pair: &[u8]) -> (&[u8], &[u8]) {
@@ -42,9 +44,19 @@ pub(super) fn without(path: &[u8], names: &[&str]) -> Option<Vec<u8>> {
     if names.is_empty() || !pairs(path).any(is_named) {
         return None;
     }
-    let kept: Vec<&[u8]> = pairs(path).filter(|pair| !is_named(pair)).collect();
-    let (start, _) = split(path);
-    Some(if kept.is_empty() { start.to_vec() } else { [start, b"?", &kept.join(&b'&')].concat() })
+    let (start, query) = split(path);
+    let mut kept = Vec::new();
+    // Each with what parts it from the one before.
+    for pair in query.unwrap_or_default().split_inclusive(is_separator) {
+        let bare = pair.strip_suffix(b"&").or_else(|| pair.strip_suffix(b";")).unwrap_or(pair);
+        if !bare.is_empty() && !is_named(bare) {
+            kept.extend(pair);
+        }
+    }
+    if kept.last().is_some_and(is_separator) {
+        kept.pop();
+    }
+    Some(if kept.is_empty() { start.to_vec() } else { [start, b"?", &kept].concat() })
 }
 
 /// Percent escapes undone; what is not an escape stays. In a query `+` is a space.

@@ -72,9 +72,9 @@ impl Matcher {
         of_headers.saturating_add(usize::from(matches!(self.path, PathMatch::Regex(_))))
     }
 
-    fn are_headers_met(&self, request: &Request<'_>, effort: &mut Effort) -> Result<bool, Spent> {
+    fn are_headers_met(&self, asked: Asked<'_>, effort: &mut Effort) -> Result<bool, Spent> {
         for header in &self.headers {
-            if !header.is_met(request, effort)? {
+            if !header.is_met(asked, effort)? {
                 return Ok(false);
             }
         }
@@ -122,12 +122,21 @@ impl HeaderTest {
         };
         let missing_is_empty = from.treat_missing_header_as_empty;
         let (name, invert) = (from.name.to_ascii_lowercase(), from.invert_match);
+        if name == ":path" {
+            let text =
+                "expected prefix, path, path_separated_prefix or safe_regex, which see what a path can mean";
+            return Err(Mistake::at("name", text));
+        }
         Ok(Self { name, test, missing_is_empty, invert })
     }
 
     /// Several lines of a header are compared joined by a comma, as in Envoy.
-    fn is_met(&self, request: &Request<'_>, effort: &mut Effort) -> Result<bool, Spent> {
-        let lines: Vec<&[u8]> = request.headers_named(&self.name).map(|(_, value)| value).collect();
+    fn is_met(&self, asked: Asked<'_>, effort: &mut Effort) -> Result<bool, Spent> {
+        let lines: Vec<&[u8]> = if self.is_host() {
+            vec![asked.host]
+        } else {
+            asked.request.headers_named(&self.name).map(|(_, value)| value).collect()
+        };
         let met = match &self.test {
             Test::Presence(wanted) => *wanted != (lines.is_empty() && !self.missing_is_empty),
             Test::Value(_) if lines.is_empty() && !self.missing_is_empty => return Ok(false),
@@ -137,6 +146,11 @@ impl HeaderTest {
             },
         };
         Ok(met != self.invert)
+    }
+
+    /// A proxy knows no other `host`.
+    fn is_host(&self) -> bool {
+        matches!(&*self.name, ":authority" | "host")
     }
 
     fn is_expression(&self) -> bool {
@@ -172,17 +186,54 @@ impl From<Spent> for Failure {
     }
 }
 
-/// The numbers of the rules that a request meets, none for a reading of its path that no rule is for.
+/// A request, and one of the ways in which its host can be written.
+#[derive(Clone, Copy)]
+struct Asked<'a> {
+    request: &'a Request<'a>,
+    host: &'a [u8],
+}
+
+/// The numbers of the rules that a request meets, none for a reading of its path, or a way to write its host, that no rule is
+/// for.
 pub(super) fn met<'m>(
     rules: impl Iterator<Item = &'m Matcher> + Clone,
     request: &Request<'_>,
 ) -> Result<Vec<Option<usize>>, Failure> {
-    // CONNECT has no path; what is required of all paths is required of it.
-    let path = query::split(request.path()).0;
-    let path = if path.is_empty() { b"/" } else { path };
     let expressions = rules.clone().map(Matcher::expressions).fold(0, usize::saturating_add);
     let mut effort = Effort::for_expressions(expressions);
-    let candidates = candidates(rules, path, request, &mut effort)?;
+    let host = request.first(":authority").unwrap_or_default();
+    let mut met = met_by(rules.clone(), Asked { request, host }, &mut effort)?;
+    let asks_for_host = rules.clone().any(|rule| rule.headers.iter().any(HeaderTest::is_host));
+    if let Some(host) = plain_host(host).filter(|_| asks_for_host) {
+        for rule in met_by(rules, Asked { request, host: &host }, &mut effort)? {
+            if !met.contains(&rule) {
+                met.push(rule);
+            }
+        }
+    }
+    Ok(met)
+}
+
+/// A host as routes see it, without port, dot at the end and capitals, if that is another text.
+fn plain_host(host: &[u8]) -> Option<Vec<u8>> {
+    let end = host.iter().rposition(|byte| *byte == b':').filter(|at| {
+        let port = host.get(at.saturating_add(1)..).unwrap_or_default();
+        port.iter().all(u8::is_ascii_digit)
+    });
+    let name = host.get(..end.unwrap_or(host.len())).unwrap_or_default();
+    let plain = name.strip_suffix(b".").unwrap_or(name).to_ascii_lowercase();
+    (plain != host).then_some(plain)
+}
+
+fn met_by<'m>(
+    rules: impl Iterator<Item = &'m Matcher> + Clone,
+    asked: Asked<'_>,
+    effort: &mut Effort,
+) -> Result<Vec<Option<usize>>, Failure> {
+    // CONNECT has no path; what is required of all paths is required of it.
+    let path = query::split(asked.request.path()).0;
+    let path = if path.is_empty() { b"/" } else { path };
+    let candidates = candidates(rules, path, asked, effort)?;
     match candidates.first() {
         None => return Ok(vec![None]),
         Some((number, rule)) if is_for_all(rule, path) => return Ok(vec![Some(*number)]),
@@ -190,7 +241,7 @@ pub(super) fn met<'m>(
     }
     let mut met = Vec::new();
     for reading in readings(path).ok_or(Failure::Path)? {
-        let rule = first(&candidates, &reading, &mut effort)?;
+        let rule = first(&candidates, &reading, effort)?;
         if !met.contains(&rule) {
             met.push(rule);
         }
@@ -202,12 +253,12 @@ pub(super) fn met<'m>(
 fn candidates<'m>(
     rules: impl Iterator<Item = &'m Matcher>,
     path: &[u8],
-    request: &Request<'_>,
+    asked: Asked<'_>,
     effort: &mut Effort,
 ) -> Result<Vec<(usize, &'m Matcher)>, Spent> {
     let mut candidates = Vec::new();
     for (number, rule) in rules.enumerate() {
-        if rule.are_headers_met(request, effort)? {
+        if rule.are_headers_met(asked, effort)? {
             candidates.push((number, rule));
             if is_for_all(rule, path) {
                 break;
