@@ -1,0 +1,268 @@
+//! jwt_headers in a real Envoy of four workers, with a real server of keys that is dead, comes back, is slow, fails, and
+//! changes its keys; and what of a token routes and access logs can see.
+
+use std::collections::BTreeMap;
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use proxy_wasm_kit_tests::{envoy, read, root};
+
+/// What is in the configuration as `refetch_interval`.
+const REFETCH: Duration = Duration::from_secs(2);
+
+const FIRST_KEY: &str = r#"{"keys": [{"kty": "EC", "crv": "P-256", "x": "WtYAqdVwrf6rZE9ovYjnYtZBqRdno5FgckpvH4-Gl08", "y": "uOlOFxVVj1FbJPvJM3jgCMEOxN4_siTqq8VUtKcO-Eg", "kid": "p256"}]}"#;
+const SECOND_KEY: &str = r#"{"keys": [{"kty": "EC", "crv": "P-384", "x": "RblLrgDPG-LpWIg3tne_frBX8DTi1qt7YAsjgZwmxwtCR0hUCdPETpEoyRWKUKkH", "y": "8SCYXNFCi7CU4J7CgFUJ3MRfT680WQj6HmxsOixsNrLaqwYo7kjpxnO6y-XZGA7-", "kid": "p384"}]}"#;
+const ANN: &str = "eyJhbGciOiJFUzI1NiIsImtpZCI6InAyNTYifQ.eyJzdWIiOiJhbm4iLCJ0ZW5hbnQiOiJvdGhlciJ9.kp_aLSHEaUHLMehrAGgQfqG-Kw4izHvdrB42efniYDU24ohBUr3DSv9G0b6s5elKkJ4z6oyvcRRxIfQkD_rugQ";
+const BLUE: &str = "eyJhbGciOiJFUzI1NiIsImtpZCI6InAyNTYifQ.eyJzdWIiOiJib2IiLCJ0ZW5hbnQiOiJibHVlIn0.C3_gwf7vj76JhGw2xlKctuaV-7jujv__N7gz1DeExgE6defx_MP3pyVa7di6RI843JVUVVfXnNSUK-ssmvPq6w";
+const RED: &str = "eyJhbGciOiJFUzI1NiIsImtpZCI6InAyNTYifQ.eyJzdWIiOiJib2IiLCJ0ZW5hbnQiOiJyZWQifQ.Ov7ehlkFQ0buUFeH5XvCJjv4Dq94KtFiwHHZPx_i6Bi5qj67BwcalprTHtye6x7MnqPfEQMVI8BpFnscmuwuKg";
+const GREEN: &str = "eyJhbGciOiJFUzI1NiIsImtpZCI6InAyNTYifQ.eyJzdWIiOiJib2IiLCJ0ZW5hbnQiOiJncmVlbiJ9.9vMXX__sE7wtxwVYIo3wKv3u2ygAPznVbqbuqRIpDSP_gIORB4K2MWccwdSu2-Q01TtG2QtrIWrjFI16t2uPCw";
+/// By the second key.
+const CYD: &str = "eyJhbGciOiJFUzM4NCIsImtpZCI6InAzODQifQ.eyJzdWIiOiJjeWQifQ.H91_ksXY8T5hC8WXzVKhQZv1h76NSCEF9WNgWeqV_tWWelc6u_yFyP0cWLnocb3r4-W5zbYx1CGDPIO7zyFr-55v2dC3ITaT39KbY23fG3e8XcqYASTJD5rns1E_90_O";
+
+/// A server of keys: what it answers, and how often it was asked.
+#[derive(Clone)]
+struct Issuer(Arc<Mutex<State>>);
+
+struct State {
+    status: u16,
+    keys: &'static str,
+    delay: Duration,
+    asked: u32,
+}
+
+impl Issuer {
+    fn new() -> Self {
+        Self(Arc::new(Mutex::new(State { status: 200, keys: FIRST_KEY, delay: Duration::ZERO, asked: 0 })))
+    }
+
+    fn with<T>(&self, change: impl FnOnce(&mut State) -> T) -> T {
+        change(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn asked(&self) -> u32 {
+        self.with(|state| state.asked)
+    }
+
+    /// From now on it is there.
+    fn listen(&self, port: u16) {
+        let (issuer, listener) =
+            (self.clone(), TcpListener::bind(("127.0.0.1", port)).expect("the port is free"));
+        std::thread::spawn(move || {
+            for stream in listener.incoming().flatten() {
+                let issuer = issuer.clone();
+                std::thread::spawn(move || issuer.answer(stream));
+            }
+        });
+    }
+
+    fn answer(&self, mut stream: TcpStream) -> std::io::Result<()> {
+        let (mut seen, mut chunk) = (Vec::new(), [0; 4096]);
+        while !seen.ends_with(b"\r\n\r\n") {
+            let size = stream.read(&mut chunk)?;
+            if size == 0 {
+                return Ok(());
+            }
+            seen.extend_from_slice(&chunk[..size]);
+        }
+        let (status, keys, delay) = self.with(|state| {
+            state.asked += 1;
+            (state.status, state.keys, state.delay)
+        });
+        std::thread::sleep(delay);
+        let length = keys.len();
+        write!(stream, "HTTP/1.1 {status} X\r\nconnection: close\r\ncontent-length: {length}\r\n\r\n{keys}")
+    }
+}
+
+struct Proxy {
+    process: Child,
+    ports: BTreeMap<&'static str, u16>,
+    log: PathBuf,
+}
+
+impl Proxy {
+    fn start(binary: &Path, module: &Path) -> Self {
+        let ports: BTreeMap<_, _> = ["ADMIN", "MAIN", "ISSUER"].map(|name| (name, free_port())).into();
+        let folder = Path::new(env!("CARGO_TARGET_TMPDIR"));
+        let log = folder.join(format!("jwt_headers-{}.log", ports["ADMIN"]));
+        let mut text = read("tests/jwt_headers/envoy.yaml")
+            .replace("path: LOG", &format!("path: {}", log.display()))
+            .replace("filename: MODULE", &format!("filename: {}", module.display()));
+        for (name, port) in &ports {
+            text = text.replace(&format!("port_value: {name} "), &format!("port_value: {port} "));
+        }
+        let file = folder.join(format!("jwt_headers-{}.yaml", ports["ADMIN"]));
+        std::fs::write(&file, text).expect("the target folder can be written to");
+        let mut command = Command::new(binary);
+        command
+            .args(["--concurrency", "4", "--use-dynamic-base-id", "--log-level", "error"])
+            .args(["--file-flush-interval-msec", "50", "-c"])
+            .arg(&file);
+        let process = command.stdout(Stdio::null()).spawn().expect("Envoy starts");
+        let proxy = Self { process, ports, log };
+        proxy.wait_for("Envoy", || proxy.get("ADMIN", "/ready", "").starts_with("HTTP/1.1 200"));
+        proxy
+    }
+
+    #[track_caller]
+    fn wait_for(&self, what: &str, mut holds: impl FnMut() -> bool) {
+        for _ in 0..600 {
+            if holds() {
+                return;
+            }
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        panic!("not after half a minute: {what}");
+    }
+
+    /// The whole answer; nothing while nobody listens.
+    fn get(&self, port: &str, path: &str, header: &str) -> String {
+        let Ok(mut stream) = TcpStream::connect(("127.0.0.1", self.ports[port])) else {
+            return String::new();
+        };
+        let request = format!("GET {path} HTTP/1.1\r\nhost: a.example\r\nconnection: close\r\n{header}\r\n");
+        let mut answer = Vec::new();
+        let whole = stream.write_all(request.as_bytes()).and_then(|()| stream.read_to_end(&mut answer));
+        whole.map(|_| String::from_utf8_lossy(&answer).into_owned()).unwrap_or_default()
+    }
+
+    fn by(&self, token: &str) -> String {
+        self.get("MAIN", "/x", &format!("authorization: Bearer {token}\r\n"))
+    }
+
+    /// Whether many connections, over all workers, are answered so.
+    fn all(&self, token: &str, answered: &str) -> bool {
+        (0..40).all(|_| self.by(token).starts_with(&format!("HTTP/1.1 {answered}")))
+    }
+
+    fn counter(&self, name: &str) -> u32 {
+        let page = self.get("ADMIN", "/stats?filter=wasmcustom", "");
+        let value =
+            page.lines().find_map(|line| line.strip_prefix(&format!("wasmcustom.{name}: "))).map(str::trim);
+        value.map_or(0, |value| value.parse().expect("a number"))
+    }
+}
+
+impl Drop for Proxy {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+fn free_port() -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("there is a free port");
+    listener.local_addr().expect("it has an address").port()
+}
+
+/// The module that ships; none is a failure where a real Envoy is required, as for cases.
+fn module() -> Option<PathBuf> {
+    let folder = std::env::var_os("PWKIT_DIST").map_or_else(|| root().join("dist"), PathBuf::from);
+    let module = folder.join("jwt_headers.wasm");
+    if module.is_file() {
+        return Some(module);
+    }
+    assert!(std::env::var_os("PWKIT_REQUIRE_ENVOY").is_none(), "there is no {}", module.display());
+    let _ = writeln!(std::io::stderr(), "SKIPPED: there is no {}; run scripts/build", module.display());
+    None
+}
+
+#[test]
+fn keys_and_what_tokens_do_in_a_real_envoy() {
+    let (Some(binary), Some(module)) = (envoy(), module()) else { return };
+    let (proxy, issuer) = (Proxy::start(&binary, &module), Issuer::new());
+    a_server_that_is_dead_from_the_start_comes_back(&proxy, &issuer);
+    routes_follow_claims(&proxy);
+    access_logs_name_the_user(&proxy);
+    filter_state_of_envoy_chooses_what_is_required(&proxy);
+    a_megabyte_of_token_is_an_ordinary_denial(&proxy);
+    unknown_keys_asked_for_by_many_are_fetched_once(&proxy, &issuer);
+    a_server_that_fails_leaves_the_keys_in_use(&proxy, &issuer);
+    keys_that_change_are_followed(&proxy, &issuer);
+}
+
+fn a_server_that_is_dead_from_the_start_comes_back(proxy: &Proxy, issuer: &Issuer) {
+    proxy.wait_for("a failure that is counted", || proxy.counter("jwt_headers_jwks_fetch_failed") > 0);
+    let answer = proxy.by(ANN);
+    assert!(answer.starts_with("HTTP/1.1 503"), "{answer}");
+    assert!(answer.ends_with("Jwks remote fetch is failed"), "{answer}");
+    issuer.listen(proxy.ports["ISSUER"]);
+    proxy.wait_for("keys in all workers", || proxy.all(ANN, "200"));
+    assert_eq!(issuer.asked(), 1, "one worker fetches for all");
+    assert_eq!(proxy.counter("jwt_headers_jwks_fetch_success"), 1);
+}
+
+/// The route is chosen anew when claims have changed a request, and what changes nothing leaves it alone.
+fn routes_follow_claims(proxy: &Proxy) {
+    for (token, route) in [(ANN, "first choice"), (BLUE, "by path"), (RED, "by host"), (GREEN, "by header")] {
+        let answer = proxy.by(token);
+        assert!(answer.ends_with(route), "{route}: {answer}");
+    }
+    let pretended = proxy.get("MAIN", "/x", &format!("authorization: Bearer {ANN}\r\nx-tenant: green\r\n"));
+    assert!(pretended.ends_with("first choice"), "{pretended}");
+    let unguarded = proxy.get("MAIN", "/off", "");
+    assert!(unguarded.ends_with("unguarded"), "a route can do without the plugin: {unguarded}");
+}
+
+fn access_logs_name_the_user(proxy: &Proxy) {
+    proxy.get("MAIN", "/logged", &format!("authorization: Bearer {ANN}\r\n"));
+    proxy.get("MAIN", "/logged?without", "");
+    let lines = ["/logged 200 ann\n", "/logged?without 401 -\n"];
+    proxy.wait_for("lines in the access log", || {
+        let log = std::fs::read_to_string(&proxy.log).unwrap_or_default();
+        lines.iter().all(|line| log.contains(line))
+    });
+}
+
+fn filter_state_of_envoy_chooses_what_is_required(proxy: &Proxy) {
+    for (tier, status) in [("free", "200"), ("other", "401")] {
+        let answer = proxy.get("MAIN", "/x", &format!("x-tier: {tier}\r\n"));
+        assert!(answer.starts_with(&format!("HTTP/1.1 {status}")), "{tier}: {answer}");
+    }
+}
+
+fn a_megabyte_of_token_is_an_ordinary_denial(proxy: &Proxy) {
+    let long = "e30".repeat(350_000);
+    for token in [long.clone(), format!("{long}.{long}"), format!("{ANN}{long}"), ".".repeat(1_000_000)] {
+        let answer = proxy.by(&token);
+        assert!(answer.starts_with("HTTP/1.1 401"), "{answer}");
+        assert!(answer.contains("Jwt is not in the form of Header.Payload.Signature"), "{answer}");
+    }
+    assert!(proxy.all(ANN, "200"));
+}
+
+/// A hundred requests at the same time, for a key that nobody has.
+fn unknown_keys_asked_for_by_many_are_fetched_once(proxy: &Proxy, issuer: &Issuer) {
+    std::thread::sleep(REFETCH);
+    let (before, start) = (issuer.asked(), Instant::now());
+    issuer.with(|state| state.delay = Duration::from_millis(300));
+    std::thread::scope(|scope| {
+        let clients: Vec<_> = (0..100).map(|_| scope.spawn(|| proxy.by(CYD))).collect();
+        for client in clients {
+            let answer = client.join().expect("a client has an answer");
+            assert!(answer.ends_with("Jwks doesn't have key to match kid or alg from Jwt"), "{answer}");
+        }
+    });
+    let (asked, intervals) = (issuer.asked() - before, start.elapsed().as_secs() / REFETCH.as_secs());
+    assert!((1..=1 + intervals).contains(&u64::from(asked)), "{asked} fetches in {intervals} intervals");
+}
+
+fn a_server_that_fails_leaves_the_keys_in_use(proxy: &Proxy, issuer: &Issuer) {
+    issuer.with(|state| (state.status, state.delay) = (500, Duration::ZERO));
+    let before = proxy.counter("jwt_headers_jwks_fetch_failed");
+    proxy.wait_for("a failure that is counted", || {
+        proxy.by(CYD);
+        proxy.counter("jwt_headers_jwks_fetch_failed") > before
+    });
+    assert!(proxy.all(ANN, "200"));
+}
+
+fn keys_that_change_are_followed(proxy: &Proxy, issuer: &Issuer) {
+    issuer.with(|state| (state.status, state.keys) = (200, SECOND_KEY));
+    proxy.wait_for("the new key in all workers", || proxy.all(CYD, "200"));
+    assert!(proxy.all(ANN, "401"), "the old key is of no use");
+}
