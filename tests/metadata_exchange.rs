@@ -1,5 +1,5 @@
 //! metadata_exchange between two sidecars of a real Envoy: who is told what, and what expressions in access logs and RBAC
-//! make of it. And in the embedded host: what many hostile peers cost.
+//! make of it; what a module sees of TLS. And in the embedded host: what requests and many hostile peers cost.
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
@@ -8,6 +8,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use base64::prelude::{BASE64_STANDARD, Engine};
+use proxy_wasm_kit_host::connection::{Act, Connection};
 use proxy_wasm_kit_host::exchange::{Direction, Message, Setup};
 use proxy_wasm_kit_host::wasm::{Host, Limits, Module};
 use proxy_wasm_kit_mesh::Peer;
@@ -25,9 +26,69 @@ fn module() -> Option<PathBuf> {
     None
 }
 
+/// An Envoy with one of the configurations of tests/metadata_exchange.
+struct Envoy(Child);
+
+impl Envoy {
+    /// Puts ports and paths into the places that the configuration has for them. `log` is where Envoy's own log goes.
+    fn start(
+        binary: &Path,
+        configuration: &str,
+        ports: &[(&str, u16)],
+        paths: &[(&str, &Path)],
+        log: &Path,
+    ) -> Self {
+        let mut text = read(&format!("tests/metadata_exchange/{configuration}.yaml"));
+        for (name, port) in ports {
+            text = text.replace(&format!("port_value: {name} "), &format!("port_value: {port} "));
+        }
+        for (name, path) in paths {
+            text = text.replace(&format!(": {name}"), &format!(": {}", path.display()));
+        }
+        let file = log.with_extension("yaml");
+        std::fs::write(&file, text).expect("the target folder can be written to");
+        let mut command = Command::new(binary);
+        command
+            .args(["--concurrency", "1", "--use-dynamic-base-id"])
+            .args(["--log-level", "error", "--component-log-level", "wasm:info", "--log-path"])
+            .arg(log)
+            // What the access log tells is there at once.
+            .args(["--file-flush-interval-msec", "50", "-c"])
+            .arg(&file);
+        let process = command.stdout(Stdio::null()).stderr(Stdio::inherit()).spawn().expect("Envoy starts");
+        let envoy = Self(process);
+        let (_, admin) = ports.iter().find(|(name, _)| *name == "ADMIN").expect("it has a port to ask");
+        let ready = || get(*admin, "/ready", "").starts_with("HTTP/1.1 200").then_some(());
+        wait_for("Envoy is ready", ready);
+        envoy
+    }
+}
+
+impl Drop for Envoy {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+fn wait_for<T>(what: &str, mut seen: impl FnMut() -> Option<T>) -> T {
+    for _ in 0..600 {
+        if let Some(seen) = seen() {
+            return seen;
+        }
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    panic!("after half a minute it does not hold that {what}");
+}
+
+/// A file for the log of an Envoy that listens on this port.
+fn log_of(port: u16) -> PathBuf {
+    Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("metadata_exchange-{port}.log"))
+}
+
 /// The Envoy of tests/metadata_exchange/envoy.yaml.
 struct Proxies {
-    process: Child,
+    _envoy: Envoy,
     outbound: u16,
     inbound: u16,
     /// Connections, to the server and to the same server outside of the mesh.
@@ -39,64 +100,42 @@ struct Proxies {
 impl Proxies {
     fn start(binary: &Path, module: &Path) -> Self {
         let [outbound, inbound, admin, mesh, stranger] = std::array::from_fn(|_| free_port());
-        let server = TcpListener::bind("127.0.0.1:0").expect("there is a free port");
-        let serving = server.local_addr().expect("it has an address").port();
-        let folder = Path::new(env!("CARGO_TARGET_TMPDIR"));
-        let log = folder.join(format!("metadata_exchange-{outbound}.log"));
-        let bootstrap = read("tests/metadata_exchange/envoy.yaml")
-            .replace("port_value: ADMIN", &format!("port_value: {admin}"))
-            .replace("port_value: OUTBOUND", &format!("port_value: {outbound}"))
-            .replace("port_value: INBOUND", &format!("port_value: {inbound}"))
-            .replace("port_value: TCP", &format!("port_value: {mesh}"))
-            .replace("port_value: STRANGER", &format!("port_value: {stranger}"))
-            .replace("port_value: SERVER", &format!("port_value: {serving}"))
-            .replace("path: LOG", &format!("path: {}", log.display()))
-            .replace("filename: MODULE", &format!("filename: {}", module.display()));
-        let file = folder.join(format!("metadata_exchange-{outbound}.yaml"));
-        std::fs::write(&file, bootstrap).expect("the target folder can be written to");
-        let mut command = Command::new(binary);
-        command
-            .args(["--concurrency", "1", "--use-dynamic-base-id", "--log-level", "error"])
-            // What the access log tells is there at once.
-            .args(["--file-flush-interval-msec", "50", "-c"])
-            .arg(&file);
-        let process = command.stdout(Stdio::null()).stderr(Stdio::inherit()).spawn().expect("Envoy starts");
-        let proxies = Self { process, outbound, inbound, tcp: [mesh, stranger], server, log };
-        for _ in 0..600 {
-            if get(admin, "/ready", "").starts_with("HTTP/1.1 200") {
-                return proxies;
-            }
-            std::thread::sleep(Duration::from_millis(50));
-        }
-        panic!("Envoy is not ready after half a minute");
+        let (server, serving) = listen();
+        let log = log_of(outbound).with_extension("access");
+        let ports = [
+            ("ADMIN", admin),
+            ("OUTBOUND", outbound),
+            ("INBOUND", inbound),
+            ("TCP", mesh),
+            ("STRANGER", stranger),
+            ("SERVER", serving),
+        ];
+        let paths = [("LOG", &*log), ("MODULE", module)];
+        let _envoy = Envoy::start(binary, "envoy", &ports, &paths, &log_of(outbound));
+        Self { _envoy, outbound, inbound, tcp: [mesh, stranger], server, log }
     }
 
     /// What the access logs tell of the requests with this path, once there are so many lines.
     fn logged(&self, path: &str, lines: usize) -> Vec<String> {
-        for _ in 0..600 {
+        wait_for(&format!("the access log has {lines} lines about {path}"), || {
             let text = std::fs::read_to_string(&self.log).unwrap_or_default();
             let about = |line: &&str| line.split(' ').nth(1) == Some(path);
             let mut found: Vec<String> = text.lines().filter(about).map(str::to_owned).collect();
-            if found.len() >= lines {
-                found.sort();
-                return found;
-            }
-            std::thread::sleep(Duration::from_millis(50));
-        }
-        panic!("half a minute later the access log has no {lines} lines about {path}");
+            found.sort();
+            (found.len() >= lines).then_some(found)
+        })
     }
 }
 
-impl Drop for Proxies {
-    fn drop(&mut self) {
-        let _ = self.process.kill();
-        let _ = self.process.wait();
-    }
+/// A server that takes connections, and its port.
+fn listen() -> (TcpListener, u16) {
+    let server = TcpListener::bind("127.0.0.1:0").expect("there is a free port");
+    let port = server.local_addr().expect("it has an address").port();
+    (server, port)
 }
 
 fn free_port() -> u16 {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("there is a free port");
-    listener.local_addr().expect("it has an address").port()
+    listen().1
 }
 
 /// The whole answer; nothing while nobody listens.
@@ -134,6 +173,29 @@ fn access_logs_and_rbac_see_into_peers() {
 }
 
 #[test]
+fn requests_on_one_connection_have_peers_of_their_own() {
+    let (Some(binary), Some(module)) = (envoy(), module()) else { return };
+    let proxies = Proxies::start(&binary, &module);
+    let mut connection = TcpStream::connect(("127.0.0.1", proxies.inbound)).expect("the proxy listens");
+    for header in [header("productpage"), header("ratings"), String::new()] {
+        let request = format!("GET /one HTTP/1.1\r\nhost: a\r\n{header}\r\n");
+        connection.write_all(request.as_bytes()).expect("the proxy reads");
+        let mut answer = Vec::new();
+        // There is no body.
+        while !answer.ends_with(b"\r\n\r\n") {
+            let mut byte = [0];
+            connection.read_exact(&mut byte).expect("the proxy writes");
+            answer.extend(byte);
+        }
+        assert!(answer.starts_with(b"HTTP/1.1 200"), "{}", answer.escape_ascii());
+    }
+    assert_eq!(
+        proxies.logged("/one", 3),
+        ["inbound /one -", "inbound /one productpage", "inbound /one ratings"]
+    );
+}
+
+#[test]
 fn clusters_outside_of_the_mesh_are_told_nothing() {
     let (Some(binary), Some(module)) = (envoy(), module()) else { return };
     let proxies = Proxies::start(&binary, &module);
@@ -163,26 +225,304 @@ fn connections_out_of_the_mesh_tell_nothing() {
     assert_eq!(stranger, b"hello");
 }
 
-#[test]
-fn peers_without_end_cost_bounded_memory() {
-    let Some(module) = module() else { return };
-    let bytes = std::fs::read(module).expect("the module can be read");
-    let module = Module::load(&bytes[..], &Limits::default()).expect("it is a module");
-    let setup = Setup { direction: Direction::Inbound, ..Setup::default() };
-    let host = Host::start(&module, setup).expect("it starts");
-    let mut taken = Vec::new();
-    for number in 0..400 {
-        // As large as metadata may be.
-        let peer = Peer { name: Some(format!("{number:016000}")), ..Peer::default() };
-        let request = Message::request("GET", "/")
-            .header("x-envoy-peer-metadata-id", "the same")
-            .header("x-envoy-peer-metadata", BASE64_STANDARD.encode(peer.encode()));
-        let seen = host.exchange(request, &Message::response(200));
-        assert!(seen.filter_state["wasm.downstream_peer"].len() > 16_000);
-        taken.push(seen.guest_memory.expect("it is counted"));
+/// Where a proxy could tell a module which protocol TLS negotiated: groups as a whole, what is documented of connections,
+/// what an attribute or an object of filter state for it is or could be called, and what the configuration says of itself.
+const PLACES: [(&str, &[&str]); 6] = [
+    (
+        "",
+        &[
+            "connection",
+            "upstream",
+            "source",
+            "destination",
+            "request",
+            "response",
+            "metadata",
+            "filter_state",
+            "upstream_filter_state",
+        ],
+    ),
+    ("connection", &OF_CONNECTIONS),
+    ("upstream", &OF_CONNECTIONS),
+    ("filter_state", &OBJECTS),
+    ("upstream_filter_state", &OBJECTS),
+    (
+        "xds",
+        &[
+            "cluster_name",
+            "cluster_metadata",
+            "listener_direction",
+            "listener_metadata",
+            "filter_chain_name",
+            "upstream_host_metadata",
+            "route_name",
+            "route_metadata",
+            "virtual_host_name",
+        ],
+    ),
+];
+
+const OF_CONNECTIONS: [&str; 38] = [
+    "id",
+    "mtls",
+    "requested_server_name",
+    "tls_version",
+    "subject_local_certificate",
+    "subject_peer_certificate",
+    "dns_san_local_certificate",
+    "dns_san_peer_certificate",
+    "uri_san_local_certificate",
+    "uri_san_peer_certificate",
+    "sha256_peer_certificate_digest",
+    "peer_certificate",
+    "transport_failure_reason",
+    "termination_details",
+    "address",
+    "local_address",
+    "port",
+    "locality",
+    "num_endpoints",
+    "request_attempt_count",
+    "cx_pool_ready_duration",
+    "protocol",
+    "alpn",
+    "alpn_protocol",
+    "alpn_protocols",
+    "next_protocol",
+    "negotiated_protocol",
+    "application_protocol",
+    "application_protocols",
+    "requested_application_protocols",
+    "tls",
+    "tls_alpn",
+    "ssl",
+    "transport_socket",
+    "transport_protocol",
+    "detected_transport_protocol",
+    "ja3_hash",
+    "ja4_hash",
+];
+
+const OBJECTS: [&str; 8] = [
+    "envoy.network.application_protocols",
+    "envoy.network.upstream_server_name",
+    "envoy.network.upstream_subject_alt_names",
+    "envoy.network.ip",
+    "envoy.tls.alpn",
+    "envoy.filters.listener.tls_inspector",
+    "envoy.transport_sockets.tls",
+    "envoy.tcp_proxy.cluster",
+];
+
+/// A module that logs, of each connection and of all bytes on it, the places that have something to tell, and what.
+fn probe() -> Vec<u8> {
+    let inner = |group: &str, name: &str| {
+        if group.is_empty() { name.to_owned() } else { format!("{group}\\00{name}") }
+    };
+    let paths = PLACES.iter().flat_map(|(group, names)| names.iter().map(move |name| inner(group, name)));
+    let (mut data, mut calls, mut at) = (String::new(), String::new(), 0);
+    for path in paths {
+        let size = path.len() - 2 * path.matches("\\00").count();
+        data += &format!("(data (i32.const {at}) \"{path}\")\n");
+        calls += &format!("(call $tell (i32.const {at}) (i32.const {size}))\n");
+        at += size;
     }
-    assert_eq!(host.failure(), None);
-    // Between peers that were forgotten some room stays unused. Were none forgotten, this would be 6 MB and more.
-    assert!(taken[399] - taken[200] <= 512 << 10, "it goes on growing: {} and {}", taken[200], taken[399]);
-    assert!(taken[399] < 12 << 20, "{} bytes", taken[399]);
+    // The host writes a value to 64 KiB, and behind 16 KiB where it is and how long.
+    let text = format!(
+        r#"(module
+            (import "env" "proxy_log" (func $log (param i32 i32 i32) (result i32)))
+            (import "env" "proxy_get_property" (func $get (param i32 i32 i32 i32) (result i32)))
+            (memory (export "memory") 64)
+            {data}
+            (func (export "proxy_abi_version_0_2_1"))
+            (func (export "proxy_on_context_create") (param i32 i32))
+            (func (export "proxy_on_memory_allocate") (param i32) (result i32) (i32.const 65536))
+            (func $tell (param $path i32) (param $size i32)
+                (if (i32.eqz (call $get (local.get $path) (local.get $size) (i32.const 16384) (i32.const 16388)))
+                    (then
+                        (drop (call $log (i32.const 2) (local.get $path) (local.get $size)))
+                        (drop (call $log (i32.const 2) (i32.load (i32.const 16384)) (i32.load (i32.const 16388)))))))
+            (func $all {calls})
+            (func (export "proxy_on_new_connection") (param i32) (result i32) (call $all) (i32.const 0))
+            (func (export "proxy_on_downstream_data") (param i32 i32 i32) (result i32) (call $all) (i32.const 0))
+            (func (export "proxy_on_upstream_data") (param i32 i32 i32) (result i32) (call $all) (i32.const 0)))"#
+    );
+    wat::parse_str(&text).unwrap_or_else(|error| panic!("{error}"))
+}
+
+/// A reason why on TCP connections this extension is not the native filter, and fails on the Envoy that makes it better.
+#[test]
+fn no_attribute_and_no_filter_state_tells_which_protocol_was_negotiated() {
+    let Some(binary) = envoy() else { return };
+    let [outbound, inbound, admin] = std::array::from_fn(|_| free_port());
+    let (server, serving) = listen();
+    let log = log_of(outbound);
+    let module = log.with_extension("wasm");
+    std::fs::write(&module, probe()).expect("the target folder can be written to");
+    let ports = [("ADMIN", admin), ("OUTBOUND", outbound), ("INBOUND", inbound), ("SERVER", serving)];
+    let certificates = root().join("tests/mesh/certs");
+    let paths = [("MODULE", &*module), ("CERTS", &*certificates)];
+    let envoy = Envoy::start(&binary, "protocol", &ports, &paths, &log);
+    let mut client = TcpStream::connect(("127.0.0.1", outbound)).expect("the proxy listens");
+    client.write_all(b"hello").expect("the proxy reads");
+    // Only with the protocol a connection gets here, and the answer back.
+    let (mut connection, _) = server.accept().expect("the proxy connects");
+    let mut received = [0; 5];
+    connection.read_exact(&mut received).expect("the proxy writes");
+    connection.write_all(b"world").expect("the proxy reads");
+    client.read_exact(&mut received).expect("the proxy writes");
+    let told = wait_for("the log tells of the answer", || {
+        let told = String::from_utf8_lossy(&std::fs::read(&log).ok()?).replace('\0', ".");
+        // Of the bytes that come back, the client's side hears last.
+        (told.rfind("upstream.tls_version")? < told.rfind("xds.filter_chain_name")?).then_some(told)
+    });
+    drop(envoy);
+    for seen in [
+        "connection.requested_server_name",
+        "a-server-name",
+        "only with the protocol",
+        "TLSv1.",
+        "upstream.address",
+    ] {
+        assert!(told.contains(seen), "the probe does not see {seen}:\n{told}");
+    }
+    assert!(!told.contains("istio-peer-exchange"), "a module can see the protocol:\n{told}");
+}
+
+/// The module that ships, in the embedded host.
+fn hosted(direction: Direction, configuration: &str) -> Option<Host> {
+    let bytes = std::fs::read(module()?).expect("the module can be read");
+    let module = Module::load(&bytes[..], &Limits::default()).expect("it is a module");
+    let setup = Setup { direction, configuration: configuration.into(), ..Setup::default() };
+    Some(Host::start(&module, setup).expect("it starts"))
+}
+
+fn peer(name: &str) -> Vec<u8> {
+    Peer { name: Some(name.to_owned()), ..Peer::default() }.encode()
+}
+
+/// With the same id, whoever it is.
+fn from(metadata: &[u8]) -> Message {
+    Message::request("GET", "/")
+        .header("x-envoy-peer-metadata-id", "the same")
+        .header("x-envoy-peer-metadata", BASE64_STANDARD.encode(metadata))
+}
+
+#[test]
+fn requests_cost_the_host_calls_that_the_readme_tells() {
+    let silent = || Message::request("GET", "/");
+    let of_mesh = || from(&peer("a"));
+    let answer = Message::response(200)
+        .header("x-envoy-peer-metadata-id", "a server")
+        .header("x-envoy-peer-metadata", BASE64_STANDARD.encode(peer("b")));
+    for (direction, configuration, request, calls) in [
+        (Direction::Inbound, "{}", of_mesh(), 8),
+        (Direction::Inbound, r#"{"direction": "inbound"}"#, of_mesh(), 7),
+        // Three, and two for the headers of the workload, which end here.
+        (Direction::Inbound, "{}", silent(), 5),
+        (Direction::Outbound, "{}", silent(), 9),
+    ] {
+        let Some(host) = hosted(direction, configuration) else { return };
+        // The first stream finds out what is best asked first; an unseen peer costs no call more.
+        for number in 0..3 {
+            let seen = host.exchange(request.clone(), &answer).host_calls;
+            let more = u32::from(direction == Direction::Outbound && number == 0);
+            assert_eq!(seen.values().sum::<u32>(), calls + more, "{direction:?} {configuration}: {seen:?}");
+        }
+    }
+}
+
+#[test]
+fn so_many_peers_as_are_configured_are_not_read_again() {
+    let (a, b) = (from(&peer("a")), from(&peer("b")));
+    for (size, again, after_another) in [("-1", false, false), ("1", true, false), ("\"2\"", true, true)] {
+        let configuration = format!(r#"{{"max_peer_cache_size": {size}}}"#);
+        let Some(host) = hosted(Direction::Inbound, &configuration) else { return };
+        let cost = |request: &Message| {
+            let seen = host.exchange(request.clone(), &Message::response(200));
+            seen.guest_instructions.expect("they are counted")
+        };
+        let (unseen, seen, _, later) = (cost(&a), cost(&a), cost(&b), cost(&a));
+        assert_eq!(
+            (seen * 3 < unseen * 2, later * 3 < unseen * 2),
+            (again, after_another),
+            "{size}: {unseen}, {seen}, {later}"
+        );
+    }
+}
+
+/// What comes of the same peer many times, each time another.
+#[test]
+fn hostile_peers_without_end_cost_bounded_memory() {
+    let long = |number: usize| format!("{number:016000}");
+    let labels = |number: usize| Peer {
+        labels: (0..200).map(|label| (format!("{number}-{label}"), "x".repeat(40))).collect(),
+        ..Peer::default()
+    };
+    let baggage =
+        |number: usize| Message::request("GET", "/").header("baggage", format!("app.name={number:08000}"));
+    let asks_baggage = r#"{"downstream_discovery": [{"baggage": {}}, {"istio_headers": {}}]}"#;
+    type Hostile<'a> = &'a dyn Fn(usize) -> Message;
+    let kinds: [(&str, &str, bool, Hostile<'_>); 5] = [
+        ("as large as metadata may be", "{}", true, &|number| from(&peer(&long(number)))),
+        ("many labels", "{}", true, &|number| from(&labels(number).encode())),
+        ("in baggage", asks_baggage, true, &baggage),
+        ("in both", asks_baggage, true, &|number| {
+            if number % 2 == 0 { baggage(number) } else { from(&peer(&long(number))) }
+        }),
+        ("nothing that is believed", "{}", false, &|number| from(&long(number).into_bytes())),
+    ];
+    for (what, configuration, believed, hostile) in kinds {
+        let Some(host) = hosted(Direction::Inbound, configuration) else { return };
+        let mut taken = Vec::new();
+        for number in 0..450 {
+            let seen = host.exchange(hostile(number), &Message::response(200));
+            assert_eq!(seen.filter_state.contains_key("wasm.downstream_peer"), believed, "{what}");
+            taken.push(seen.guest_memory.expect("it is counted"));
+        }
+        assert_eq!(host.failure(), None, "{what}");
+        // Between peers that were forgotten some room stays unused. Were none forgotten, this would be 6 MB and more.
+        let (middle, end) = (taken[300], taken[449]);
+        assert!(end - middle <= 512 << 10, "{what}: it goes on growing: {middle} and {end}");
+        assert!(end < 9 << 20, "{what}: {end} bytes");
+    }
+}
+
+#[test]
+fn frames_may_be_cut_anywhere() {
+    let (Some(inbound), Some(outbound)) =
+        (hosted(Direction::Inbound, "{}"), hosted(Direction::Outbound, "{}"))
+    else {
+        return;
+    };
+    // What this module itself begins a connection with, as any proxy does.
+    let hello = || vec![Act::ClientSends(b"hello".to_vec())];
+    let told = outbound.connect(Connection { acts: hello(), ..Connection::default() }).upstream;
+    let frame =
+        told.expect("it is connected").strip_suffix(b"hello").expect("the frame comes first").to_vec();
+    let whole = [&frame[..], b"hello"].concat();
+    for at in 0..=whole.len() {
+        let (first, second) = whole.split_at(at);
+        let acts = vec![
+            Act::ClientSends(first.to_vec()),
+            Act::ClientSends(second.to_vec()),
+            Act::UpstreamSends(b"world".to_vec()),
+        ];
+        let seen = inbound.connect(Connection { acts, ..Connection::default() });
+        let answer = [&frame[..], b"world"].concat();
+        assert_eq!(
+            (seen.upstream.as_deref(), seen.client),
+            (Some(&b"hello"[..]), answer),
+            "inbound, {at} bytes"
+        );
+        let acts = [Act::UpstreamSends(first.to_vec()), Act::UpstreamSends(second.to_vec())];
+        let acts = hello().into_iter().chain(acts).collect();
+        let seen = outbound.connect(Connection { acts, ..Connection::default() });
+        assert_eq!(
+            (seen.upstream, seen.client),
+            (Some(whole.clone()), b"hello".to_vec()),
+            "outbound, {at} bytes"
+        );
+        assert!(seen.seen.filter_state.contains_key("wasm.upstream_peer"), "outbound, {at} bytes");
+    }
 }

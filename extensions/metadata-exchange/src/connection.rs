@@ -107,7 +107,6 @@ impl MetadataExchange {
     /// Who does not say who it is, is nobody: consumers need not wait for more.
     fn note(&self, sender: Option<Sender>, end: End) -> Result<(), HostError> {
         let Some(Sender { peer, id }) = sender else { return set_filter_state(end.id, UNKNOWN) };
-        let _ = self.tcp.metadata_added.add(1);
         let id = id.as_deref().or(if peer.is_none() { Some(UNKNOWN) } else { None });
         peer.map(|peer| set_filter_state(end.peer, peer.to_flat())).transpose()?;
         id.map(|id| set_filter_state(end.id, id)).transpose()?;
@@ -127,7 +126,7 @@ impl TcpFilter for Connection {
             }
             Role::Ask { .. } if !self.told && !data.is_empty() => {
                 self.told = true;
-                data.prepend(&self.plugin.tcp.frame)?;
+                data.prepend(self.plugin.tcp.begin())?;
             }
             Role::Answer { .. } | Role::Ask { .. } | Role::Nothing => {}
         }
@@ -147,7 +146,7 @@ impl TcpFilter for Connection {
                 self.told = true;
                 // Who has not begun with a frame may not know what one is.
                 if tells && self.heard == Heard::Frame {
-                    data.prepend(&self.plugin.tcp.frame)?;
+                    data.prepend(self.plugin.tcp.begin())?;
                 }
             }
             Role::Answer { .. } | Role::Ask { .. } | Role::Nothing => {}

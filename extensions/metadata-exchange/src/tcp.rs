@@ -6,10 +6,10 @@ use proxy_wasm_kit::{Counter, HostError, Root};
 
 /// For all connections.
 pub(crate) struct Tcp {
-    pub(crate) frame: Vec<u8>,
+    frame: Vec<u8>,
     pub(crate) initial_header_not_found: Counter,
     pub(crate) header_not_found: Counter,
-    pub(crate) metadata_added: Counter,
+    metadata_added: Counter,
 }
 
 impl Tcp {
@@ -21,5 +21,11 @@ impl Tcp {
             header_not_found: counter("header_not_found")?,
             metadata_added: counter("metadata_added")?,
         })
+    }
+
+    /// What goes before the first bytes to who is told.
+    pub(crate) fn begin(&self) -> &[u8] {
+        let _ = self.metadata_added.add(1);
+        &self.frame
     }
 }
