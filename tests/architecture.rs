@@ -157,6 +157,7 @@ fn unsafe_code_stays_at_the_boundary() {
     let word = Regex::new(r"\bunsafe\s*([{(]|fn\b|extern\b|impl\b|trait\b)").expect("the pattern is right");
     complain_of_sources(|path, text| {
         let guests = [
+            "fuzz/src/host/",
             "host/tests/rows/guest",
             "host/tests/rows/back_end",
             "host/tests/cases_native/puppet.rs",

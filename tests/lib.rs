@@ -130,7 +130,8 @@ pub fn tree_of(folder: &Path) -> Vec<PathBuf> {
 fn collect(folder: &Path, found: &mut Vec<PathBuf>) {
     for entry in std::fs::read_dir(folder).expect("a folder of the workspace can be read") {
         let path = entry.expect("an entry of a folder can be read").path();
-        if [".git", "target", "dist"].contains(&relative(&path).as_str()) {
+        let built = [".git", "target", "dist", "fuzz/artifacts", "fuzz/corpus", "fuzz/target"];
+        if built.contains(&relative(&path).as_str()) {
             continue;
         }
         if path.is_dir() { collect(&path, found) } else { found.push(path) }
