@@ -463,6 +463,7 @@ fn what_is_open_is_looked_at_every_15_seconds_or_5_or_never() {
         (r#"{"label_rules": "native"}"#, 24, 4),
         (r#"{"tcp_reporting_duration": "7s"}"#, 27, 3),
         (r#"{"tcp_reporting_duration": "0s"}"#, 60, 0),
+        (r#"{"tcp_reporting_duration": "1ns"}"#, 60, 0),
         (r#"{"tcp_reporting_duration": "often"}"#, 44, 2),
     ] {
         let host = embedded(&module, configuration, "stats_inbound");

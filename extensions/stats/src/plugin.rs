@@ -212,7 +212,9 @@ fn separators(config: &Config, root: &Root) -> Separators {
 fn period(config: &Config, rules: Rules, root: &Root) -> Duration {
     let default = OFTEN.iter().find(|(of, _)| *of == rules).map_or(Duration::ZERO, |(_, period)| *period);
     let Some(text) = &config.tcp_reporting_duration else { return default };
-    policy::duration::parse(text).unwrap_or_else(|| {
+    // The timers of a proxy count milliseconds.
+    let whole = |period: Duration| if period < Duration::from_millis(1) { Duration::ZERO } else { period };
+    policy::duration::parse(text).map(whole).unwrap_or_else(|| {
         let message = format!("expected a duration such as \"15s\"; it is {default:?}");
         root.complain(ConfigError::at("tcp_reporting_duration", message));
         default
@@ -234,8 +236,7 @@ fn side(config: &Config) -> Option<Side> {
 fn plans(config: &Config, rules: Rules, root: &Root) -> (Plans, Expressions) {
     let mut expressions = Expressions::default();
     let mut compile = |source: &str, gives| expressions.add(root, source, gives);
-    let may_redefine = rules == Rules::Original;
-    let (plans, mistakes) = Plans::new(&config.definitions, &config.metrics, may_redefine, &mut compile);
+    let (plans, mistakes) = Plans::new(&config.definitions, &config.metrics, rules, &mut compile);
     mistakes.into_iter().for_each(|mistake| complain(root, mistake));
     (plans, expressions)
 }

@@ -238,7 +238,7 @@ impl Vector<'_> {
         let (source, destination) = (self.source.unwrap_or(&nobody), self.destination.unwrap_or(&nobody));
         let source_namespace = or_else(self.source_namespace, &source.namespace);
         let destination_namespace = or_else(self.destination_namespace, &destination.namespace);
-        let service_namespace = self.service_namespace.map_or_else(|| known(&destination.namespace), text);
+        let service_namespace = self.service_namespace.map_or_else(|| known(&destination_namespace), text);
         [
             self.reporter.to_owned(),
             known(&source.name),

@@ -1,7 +1,7 @@
 //! Which metrics there are, and which labels each of them has.
 
 use super::labels::{NAMES, OF_CONNECTIONS, OF_MESSAGES, Protocol};
-use super::{Mistake, mistake};
+use super::{Mistake, Rules, mistake};
 use crate::config::{Definition, Kind, Override};
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -117,13 +117,13 @@ impl Plans {
     pub fn new(
         definitions: &[Definition],
         overrides: &[Override],
-        may_redefine: bool,
+        rules: Rules,
         compile: &mut Compile<'_>,
     ) -> (Self, Vec<Mistake>) {
         let mut mistakes = Vec::new();
         let mut metrics = standard();
         for (index, definition) in definitions.iter().enumerate() {
-            let defined = define(&mut metrics, definition, may_redefine, compile);
+            let defined = define(&mut metrics, definition, rules == Rules::Original, compile);
             mistakes.extend(defined.err().map(|found| found.within(&format!("definitions[{index}]"))));
         }
         let mut changes = Vec::new();
@@ -135,9 +135,16 @@ impl Plans {
                 let message = format!("expected the name of a metric, one of {}", known.join(", "));
                 mistakes.push(mistake(format!("{place}.name"), message));
             } else {
-                changes.extend(compiled(change, conditions, compile, &mut |found: Mistake| {
-                    mistakes.push(found.within(&place));
-                }));
+                let mut complain = |found: Mistake| mistakes.push(found.within(&place));
+                let mut compiled = compiled(change, conditions, compile, &mut complain);
+                if let Some(change) =
+                    compiled.as_mut().filter(|change| change.drop && !change.may_drop(rules))
+                {
+                    change.drop = false;
+                    let message = "by the native rules only a standard metric can be dropped, by its name";
+                    complain(mistake("drop", message));
+                }
+                changes.extend(compiled);
             }
         }
         let is_one = changes.iter().all(|change| change.when.is_none());
@@ -175,6 +182,10 @@ impl Plans {
 }
 
 impl Change {
+    fn may_drop(&self, rules: Rules) -> bool {
+        rules == Rules::Original || standard().iter().any(|metric| metric.name == self.name)
+    }
+
     fn apply(&self, metric: &mut Metric) {
         metric.is_dropped |= self.drop;
         for (label, expression) in &self.dimensions {

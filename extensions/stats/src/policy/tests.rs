@@ -244,7 +244,7 @@ fn plans(definitions: &[Definition], overrides: &[Override]) -> (Plans, Vec<Mist
         sources.push(source.to_owned());
         Ok(number)
     };
-    let (plans, mistakes) = Plans::new(definitions, overrides, true, &mut compile);
+    let (plans, mistakes) = Plans::new(definitions, overrides, Rules::Original, &mut compile);
     (plans, mistakes, sources)
 }
 
