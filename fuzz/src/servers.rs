@@ -4,7 +4,7 @@
 type Step = fn(&[u8]) -> Vec<u8>;
 
 /// Servers, and their steps.
-const SERVERS: [(&str, &[Step]); 10] = [
+const SERVERS: [(&str, &[Step]); 11] = [
     ("a server that takes it as it is", &[cut]),
     ("Envoy with normalize_path and merge_slashes", &[cut, decode_unreserved, resolve, merge]),
     ("nginx", &[cut, decode, merge, resolve]),
@@ -14,6 +14,7 @@ const SERVERS: [(&str, &[Step]); 10] = [
     ("IIS", &[cut, decode, turn, merge, resolve]),
     ("Go's ServeMux", &[cut, decode, merge, resolve]),
     ("Express and WSGI", &[cut, decode]),
+    ("Tomcat of 2008, lenient with UTF-8", &[cut, decode, shorten, resolve]),
     ("a reader of WHATWG URLs", &[cut, turn, resolve_escaped]),
 ];
 
@@ -74,6 +75,22 @@ fn decode_some(path: &[u8], is_decoded: fn(u8) -> bool) -> Vec<u8> {
         }
     }
     decoded
+}
+
+/// UTF-8 that takes two bytes for what one would do, as that one.
+fn shorten(path: &[u8]) -> Vec<u8> {
+    let mut short: Vec<u8> = Vec::new();
+    for byte in path {
+        match short.last() {
+            Some(lead @ (0xc0 | 0xc1)) if (0x80..0xc0).contains(byte) => {
+                let byte = (lead & 1) << 6 | byte & 0x3f;
+                short.pop();
+                short.push(byte);
+            }
+            _ => short.push(*byte),
+        }
+    }
+    short
 }
 
 /// `\` as `/`.

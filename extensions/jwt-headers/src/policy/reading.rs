@@ -27,6 +27,7 @@ mod sign {
     pub(super) const EMPTY: u8 = 16;
     pub(super) const DOT: u8 = 32;
     pub(super) const SPACE: u8 = 64;
+    pub(super) const WIDE: u8 = 128;
 }
 
 const STEPS: [(u8, Step); 9] = [
@@ -42,7 +43,7 @@ const STEPS: [(u8, Step); 9] = [
     (sign::SPACE, trimmed),
 ];
 
-/// All readings, the path itself first; none if they are too many.
+/// All readings, the path itself first; none if they are too many, or one hides bytes.
 pub(super) fn readings(path: &[u8]) -> Option<Vec<Cow<'_, [u8]>>> {
     let mut all = vec![Cow::Borrowed(path)];
     if signs(path) == 0 {
@@ -53,6 +54,9 @@ pub(super) fn readings(path: &[u8]) -> Option<Vec<Cow<'_, [u8]>>> {
     let mut next = 0_usize;
     while let Some(reading) = all.get(next).cloned() {
         let signs = signs(&reading);
+        if signs & sign::WIDE != 0 && is_overlong(&reading) {
+            return None;
+        }
         for (_, step) in STEPS.iter().filter(|(sign, _)| signs & sign != 0) {
             let other = step(&reading);
             let hash = hash(&other);
@@ -91,11 +95,19 @@ fn signs(path: &[u8]) -> u8 {
             b'\\' => sign::BACKSLASH,
             b'/' if before == b'/' => sign::EMPTY,
             b'.' if before == b'/' => sign::DOT,
+            0xc0.. => sign::WIDE,
             _ => 0,
         };
         before = *byte;
     }
     if is_space(before) { signs | sign::SPACE } else { signs }
+}
+
+/// Overlong UTF-8 hides a byte from one decoder and shows it to another.
+fn is_overlong(path: &[u8]) -> bool {
+    let overlong =
+        |pair: &[u8]| matches!(pair, [0xc0 | 0xc1, 0x80..=0xbf] | [0xe0, 0x80..=0x9f] | [0xf0, 0x80..=0x8f]);
+    path.windows(2).any(overlong)
 }
 
 /// Escapes of the bytes that are chosen undone; what is not an escape stays.
@@ -244,6 +256,15 @@ mod tests {
                 .iter()
                 .any(|one| &**one == b"/admin" || &**one == b"/public/admin")
         );
+    }
+
+    #[test]
+    fn a_slash_in_overlong_utf_8_is_not_let_pass() {
+        for path in [&b"/open/..%c0%afadmin"[..], b"/%25c0%25aeadmin", b"/%e0%80%afadmin", b"/\xc0\xafadmin"]
+        {
+            assert!(readings(path).is_none(), "{}", path.escape_ascii());
+        }
+        assert!(readings("/caf%c3%a9/\u{20ac}".as_bytes()).is_some());
     }
 
     #[test]
