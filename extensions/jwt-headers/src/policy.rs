@@ -117,6 +117,9 @@ pub trait Surroundings {
     /// Whether a decision may wait for keys of a provider.
     fn may_wait(&self, provider: usize, wanted: Want) -> bool;
 
+    /// Whether one more signature may be tried with one more key: that is work, and anybody can ask for it.
+    fn may_check(&self, algorithm: Algorithm) -> bool;
+
     /// Whether the signature is that of the text, by this key: `SubjectPublicKeyInfo`, or the 32 bytes of Ed25519.
     fn verify(&self, scheme: Scheme, key: &[u8], text: &[u8], signature: &[u8]) -> bool;
 

@@ -3,6 +3,7 @@
 use super::*;
 use crate::policy::Want;
 use crate::signatures::in_sandbox;
+use std::cell::Cell;
 
 struct Sandbox;
 
@@ -13,6 +14,10 @@ impl Surroundings for Sandbox {
 
     fn may_wait(&self, _: usize, _: Want) -> bool {
         false
+    }
+
+    fn may_check(&self, _: Algorithm) -> bool {
+        true
     }
 
     fn verify(&self, scheme: Scheme, key: &[u8], text: &[u8], signature: &[u8]) -> bool {
@@ -202,4 +207,41 @@ fn a_token_that_fits_too_many_keys_is_tried_with_none() {
     assert!(many.warnings()[0].starts_with("33 keys fit one algorithm"));
     let other = keys(33, r#","kid":"b""#);
     assert_eq!((verdict(&other, nameless), verdict(&other, named)), (Failure::Crowd, Failure::NoKey));
+}
+
+/// Lets so many be tried.
+struct Few(Cell<u32>);
+
+impl Surroundings for Few {
+    fn now(&self) -> u64 {
+        0
+    }
+
+    fn may_wait(&self, _: usize, _: Want) -> bool {
+        false
+    }
+
+    fn may_check(&self, _: Algorithm) -> bool {
+        self.0.replace(self.0.get().saturating_sub(1)) > 0
+    }
+
+    fn verify(&self, scheme: Scheme, key: &[u8], text: &[u8], signature: &[u8]) -> bool {
+        in_sandbox(scheme, key, text, signature)
+    }
+}
+
+#[test]
+fn each_try_counts_also_of_secrets() {
+    let secret = URL_SAFE_NO_PAD.encode("s".repeat(32));
+    let set = |key: &str| KeySet::read(format!("{{\"keys\":[{key},{key}]}}").as_bytes(), false).unwrap();
+    let part = |text: &str| URL_SAFE_NO_PAD.encode(text);
+    for (alg, key) in
+        [("ES256", format!("{{{P256}}}")), ("HS256", format!(r#"{{"kty":"oct","k":"{secret}"}}"#))]
+    {
+        let text = format!("{}.{}.{}", part(&format!(r#"{{"alg":"{alg}"}}"#)), part("{}"), part("s"));
+        let verdict = |tries| {
+            set(&key).verify(&Token::read(text.as_bytes()).unwrap(), &Few(Cell::new(tries))).unwrap_err()
+        };
+        assert_eq!([0, 1, 2].map(verdict), [Failure::Crowd, Failure::Crowd, Failure::Signature], "{alg}");
+    }
 }
