@@ -16,10 +16,6 @@ impl Surroundings for Sandbox {
         false
     }
 
-    fn may_check(&self, _: Algorithm) -> bool {
-        true
-    }
-
     fn verify(&self, scheme: Scheme, key: &[u8], text: &[u8], signature: &[u8]) -> bool {
         in_sandbox(scheme, key, text, signature)
     }
