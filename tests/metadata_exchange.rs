@@ -11,7 +11,8 @@ use base64::prelude::{BASE64_STANDARD, Engine};
 use proxy_wasm_kit_host::connection::{Act, Connection};
 use proxy_wasm_kit_host::exchange::{Direction, Message, Setup};
 use proxy_wasm_kit_host::wasm::{Host, Limits, Module};
-use proxy_wasm_kit_mesh::Peer;
+use proxy_wasm_kit_mesh::message::{Struct, Value};
+use proxy_wasm_kit_mesh::{Peer, wire};
 use proxy_wasm_kit_tests::{envoy, read, root};
 
 /// The module that ships; none is a failure where a real Envoy is required, as for cases.
@@ -486,6 +487,33 @@ fn hostile_peers_without_end_cost_bounded_memory() {
         assert!(end - middle <= 512 << 10, "{what}: it goes on growing: {middle} and {end}");
         assert!(end < 9 << 20, "{what}: {end} bytes");
     }
+}
+
+/// What a proxy with this peer beside it begins a connection with.
+fn frame_of(peer: &Peer) -> Vec<u8> {
+    let content: Struct =
+        [("x-envoy-peer-metadata".to_owned(), Value::Struct(peer.to_struct()))].into_iter().collect();
+    let mut any = Vec::new();
+    wire::put(&mut any, 1, b"type.googleapis.com/google.protobuf.Struct");
+    wire::put(&mut any, 2, &content.encode());
+    [&0x3d23_0467_u32.to_be_bytes()[..], &(any.len() as u32).to_be_bytes(), &any].concat()
+}
+
+#[test]
+fn hostile_frames_without_end_cost_bounded_memory() {
+    let Some(host) = hosted(Direction::Inbound, "{}") else { return };
+    let mut taken = Vec::new();
+    for number in 0..300 {
+        let frame = frame_of(&Peer { name: Some(format!("{number:016000}")), ..Peer::default() });
+        // Every other one breaks off a byte before its end.
+        let (sent, whole) = frame.split_at(frame.len() - number % 2);
+        let acts = vec![Act::ClientSends(sent.to_vec()), Act::ClientResets];
+        let seen = host.connect(Connection { acts, ..Connection::default() }).seen;
+        assert_eq!(seen.filter_state.contains_key("wasm.downstream_peer"), whole.is_empty());
+        taken.push(seen.guest_memory.expect("it is counted"));
+    }
+    assert_eq!(host.failure(), None);
+    assert_eq!(taken[100], taken[299], "a connection leaves nothing behind");
 }
 
 #[test]
