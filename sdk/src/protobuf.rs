@@ -5,6 +5,12 @@
 pub(crate) struct Writer(Vec<u8>);
 
 impl Writer {
+    /// With room for fields of so many bytes in all.
+    pub(crate) fn with_room(bytes: usize) -> Self {
+        // Tag and length of a field take 6 bytes at most, and there are no more than 5 fields.
+        Self(Vec::with_capacity(bytes.saturating_add(30)))
+    }
+
     pub(crate) fn bytes(mut self, field: u8, value: &[u8]) -> Self {
         self.tag(field, 2);
         self.varint(value.len() as u64);

@@ -122,7 +122,12 @@ pub fn verify_signature(
     signature: &[u8],
 ) -> Result<Verdict, HostError> {
     const CALL: &str = "verify_signature";
-    let message = Writer::default().bytes(1, hash.name());
+    let key_size = match key {
+        PublicKey::Der(der) => der.len(),
+        PublicKey::Pem(pem) => pem.len(),
+    };
+    let room = [hash.name().len(), key_size, signature.len(), text.len()];
+    let message = Writer::with_room(room.iter().sum()).bytes(1, hash.name());
     let message = match key {
         PublicKey::Der(der) => message.bytes(2, der),
         PublicKey::Pem(pem) => message.bytes(5, pem.as_bytes()),
