@@ -6,7 +6,7 @@ use crate::policy::{Algorithm, Decision, Failure, Passage, Request, Scheme, Surr
 use crate::signatures::Signatures;
 use crate::{JwtHeaders, forward, reply, trusted};
 use proxy_wasm_kit::{Flow, HeadersMut, HostError, RequestHeaders, Result, now, property, set_filter_state};
-use std::cell::Cell;
+use std::cell::{Cell, OnceCell};
 use std::rc::Rc;
 use std::time::{Duration, SystemTime};
 
@@ -41,7 +41,7 @@ enum Verdict {
 
 /// This moment.
 struct Present<'p> {
-    milliseconds: u64,
+    milliseconds: OnceCell<Result<u64, HostError>>,
     signatures: Signatures,
     jwks: &'p Jwks,
     /// Providers whose keys were already waited for.
@@ -50,21 +50,23 @@ struct Present<'p> {
 }
 
 impl<'p> Present<'p> {
-    fn of(plugin: &'p JwtHeaders, waited: &'p [usize]) -> Result<Self, HostError> {
-        let since = now()?.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-        Ok(Self {
-            milliseconds: u64::try_from(since.as_millis()).unwrap_or(u64::MAX),
-            signatures: plugin.signatures,
-            jwks: &plugin.jwks,
-            waited,
-            checks: Cell::new(0),
-        })
+    fn of(plugin: &'p JwtHeaders, waited: &'p [usize]) -> Self {
+        let (signatures, jwks) = (plugin.signatures, &plugin.jwks);
+        Self { milliseconds: OnceCell::new(), signatures, jwks, waited, checks: Cell::new(0) }
+    }
+
+    /// The proxy is asked once, and only if there is something to check. Without its clock everything has expired, and the
+    /// request fails.
+    fn milliseconds(&self) -> u64 {
+        let since = |time: SystemTime| time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        let ask = || Ok(u64::try_from(since(now()?).as_millis()).unwrap_or(u64::MAX));
+        self.milliseconds.get_or_init(ask).as_ref().map_or(u64::MAX, |time| *time)
     }
 }
 
 impl Surroundings for Present<'_> {
     fn now(&self) -> u64 {
-        self.milliseconds.checked_div(1000).unwrap_or(0)
+        self.milliseconds().checked_div(1000).unwrap_or(0)
     }
 
     fn filter_state(&self, name: &str) -> Result<Option<Vec<u8>>, Failure> {
@@ -77,7 +79,7 @@ impl Surroundings for Present<'_> {
             && !self.waited.contains(&provider)
             && match wanted {
                 Want::Keys => self.jwks.is_hopeful(provider),
-                Want::NewerKeys => self.jwks.may_refetch(provider, self.milliseconds),
+                Want::NewerKeys => self.jwks.may_refetch(provider, self.milliseconds()),
             }
     }
 
@@ -101,7 +103,10 @@ fn judge(plugin: &JwtHeaders, headers: &HeadersMut<'_>, waited: &[usize]) -> Res
         let passage = plugin.policy.pass_by(trusted::claims(metadata)?);
         return pass(plugin, headers, &request, &passage, Outcome::Allowed).map(Verdict::Flow);
     }
-    match plugin.policy.decide(&request, &Present::of(plugin, waited)?) {
+    let present = Present::of(plugin, waited);
+    let decision = plugin.policy.decide(&request, &present);
+    present.milliseconds.into_inner().transpose()?;
+    match decision {
         Decision::Wait(provider) => Ok(Verdict::Waits(provider)),
         Decision::Deny(failure) => Ok(Verdict::Flow(deny(plugin, &request, failure))),
         Decision::Pass(passage) => {

@@ -9,6 +9,7 @@ mod der;
 mod extract;
 mod failure;
 mod fields;
+mod header;
 mod istio;
 mod json;
 mod keys;

@@ -58,6 +58,15 @@ enum Edit {
     Remove,
 }
 
+impl Edit {
+    fn template(&self) -> Option<&Template> {
+        match self {
+            Self::Set(template) | Self::Add(template) | Self::Default(template) => Some(template),
+            Self::Remove => None,
+        }
+    }
+}
+
 const NO_CONTROLS: &str = "a header cannot hold control characters";
 
 fn is_printable(byte: u8) -> bool {
@@ -166,6 +175,16 @@ impl Action {
     pub(super) fn managed(&self) -> impl Iterator<Item = String> {
         let own = |edit: &Edit| matches!(edit, Edit::Set(_) | Edit::Add(_));
         self.headers.iter().filter(move |header| own(&header.edit)).map(|header| header.name.clone())
+    }
+
+    /// All claims that it looks at.
+    pub(super) fn claims(&self) -> impl Iterator<Item = &ClaimPath> {
+        let headers = self.headers.iter().filter_map(|header| header.edit.template());
+        let targets = [&self.host, &self.path, &self.path_prefix].into_iter().flatten();
+        let query = self.query.iter().filter_map(|(_, value)| value.as_ref());
+        let state = self.filter_state.iter().map(|(_, value)| value);
+        let templates = headers.chain(targets).chain(query).chain(state);
+        self.when.iter().map(|test| &test.claim).chain(templates.flat_map(Template::claims))
     }
 
     /// Parameters that nobody else may set.

@@ -5,8 +5,38 @@ use super::provider::Signed;
 use siphasher::sip128::{Hasher128, SipHasher24};
 use std::collections::HashMap;
 use std::fmt;
-use std::hash::Hasher;
+use std::hash::{BuildHasherDefault, Hash, Hasher};
 use std::rc::Rc;
+
+/// The hash of a token.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Place(u128);
+
+impl Hash for Place {
+    /// It is a hash, and nobody without the key can choose it.
+    fn hash<H: Hasher>(&self, hasher: &mut H) {
+        let Self(hash) = *self;
+        hasher.write_u64(hash as u64);
+    }
+}
+
+/// A hash as it is.
+#[derive(Clone, Debug, Default)]
+struct AsItIs(u64);
+
+impl Hasher for AsItIs {
+    fn write(&mut self, _: &[u8]) {}
+
+    fn write_u64(&mut self, hash: u64) {
+        self.0 = hash;
+    }
+
+    fn finish(&self) -> u64 {
+        self.0
+    }
+}
+
+type Tokens = HashMap<Place, Rc<Signed>, BuildHasherDefault<AsItIs>>;
 
 /// Two generations: when the younger is full it becomes the older, and what nobody asked for since goes.
 pub(super) struct Cache {
@@ -15,19 +45,36 @@ pub(super) struct Cache {
     longest: usize,
     /// How many tokens were there, and how many were not, since somebody asked.
     lookups: (u64, u64),
-    young: HashMap<u128, Rc<Signed>>,
-    old: HashMap<u128, Rc<Signed>>,
+    young: Tokens,
+    old: Tokens,
 }
 
 impl Cache {
     pub(super) fn new(key: [u8; 16], size: u32, longest: u32) -> Self {
         let half = |size: u32| usize::try_from(size.div_ceil(2)).unwrap_or(usize::MAX);
         let longest = usize::try_from(longest).unwrap_or(usize::MAX);
-        Self { key, most: half(size), longest, lookups: (0, 0), young: HashMap::new(), old: HashMap::new() }
+        Self {
+            key,
+            most: half(size),
+            longest,
+            lookups: (0, 0),
+            young: Tokens::default(),
+            old: Tokens::default(),
+        }
     }
 
-    pub(super) fn get(&mut self, token: &[u8]) -> Option<Rc<Signed>> {
-        let found = self.find(token);
+    /// Where a token is kept; nowhere if it is too long, or none is kept.
+    pub(super) fn place(&self, token: &[u8]) -> Option<Place> {
+        if self.most == 0 || token.len() > self.longest {
+            return None;
+        }
+        let mut hasher = SipHasher24::new_with_key(&self.key);
+        hasher.write(token);
+        Some(Place(hasher.finish128().as_u128()))
+    }
+
+    pub(super) fn get(&mut self, place: Option<Place>) -> Option<Rc<Signed>> {
+        let found = place.and_then(|place| self.find(place));
         let (hits, misses) = &mut self.lookups;
         let count = if found.is_some() { hits } else { misses };
         *count = count.saturating_add(1);
@@ -39,11 +86,7 @@ impl Cache {
         std::mem::take(&mut self.lookups)
     }
 
-    fn find(&mut self, token: &[u8]) -> Option<Rc<Signed>> {
-        if self.most == 0 || token.len() > self.longest {
-            return None;
-        }
-        let place = self.place(token);
+    fn find(&mut self, place: Place) -> Option<Rc<Signed>> {
         if let Some(found) = self.young.get(&place) {
             return Some(found.clone());
         }
@@ -52,9 +95,9 @@ impl Cache {
         Some(found)
     }
 
-    pub(super) fn insert(&mut self, token: &[u8], signed: &Rc<Signed>) {
-        if self.most > 0 && token.len() <= self.longest {
-            self.put(self.place(token), signed.clone());
+    pub(super) fn insert(&mut self, place: Option<Place>, signed: &Rc<Signed>) {
+        if let Some(place) = place {
+            self.put(place, signed.clone());
         }
     }
 
@@ -64,17 +107,11 @@ impl Cache {
         self.old.clear();
     }
 
-    fn put(&mut self, place: u128, signed: Rc<Signed>) {
+    fn put(&mut self, place: Place, signed: Rc<Signed>) {
         if self.young.len() >= self.most {
             self.old = std::mem::take(&mut self.young);
         }
         self.young.insert(place, signed);
-    }
-
-    fn place(&self, token: &[u8]) -> u128 {
-        let mut hasher = SipHasher24::new_with_key(&self.key);
-        hasher.write(token);
-        hasher.finish128().as_u128()
     }
 }
 
@@ -91,38 +128,46 @@ mod tests {
     use super::super::claims::Claims;
     use super::*;
 
-    fn signed() -> Rc<Signed> {
-        Rc::new(Signed { claims: Claims::default(), payload: String::new() })
+    fn insert(cache: &mut Cache, token: &[u8]) {
+        let signed = Rc::new(Signed { claims: Claims::default(), payload: String::new() });
+        cache.insert(cache.place(token), &signed);
+    }
+
+    fn get(cache: &mut Cache, token: &[u8]) -> Option<Rc<Signed>> {
+        cache.get(cache.place(token))
     }
 
     #[test]
     fn it_never_holds_more_than_its_size() {
         let mut cache = Cache::new([7; 16], 10, 100);
         for number in 0..1000_u32 {
-            cache.insert(&number.to_le_bytes(), &signed());
+            insert(&mut cache, &number.to_le_bytes());
             assert!(cache.young.len() + cache.old.len() <= 10);
         }
-        assert!(cache.get(&999_u32.to_le_bytes()).is_some() && cache.get(&0_u32.to_le_bytes()).is_none());
+        assert!(
+            get(&mut cache, &999_u32.to_le_bytes()).is_some()
+                && get(&mut cache, &0_u32.to_le_bytes()).is_none()
+        );
     }
 
     #[test]
     fn what_is_asked_for_stays() {
         let mut cache = Cache::new([7; 16], 10, 100);
-        cache.insert(b"mine", &signed());
+        insert(&mut cache, b"mine");
         for number in 0..1000_u32 {
-            cache.insert(&number.to_le_bytes(), &signed());
-            assert!(cache.get(b"mine").is_some(), "{number}");
+            insert(&mut cache, &number.to_le_bytes());
+            assert!(get(&mut cache, b"mine").is_some(), "{number}");
         }
     }
 
     #[test]
     fn long_tokens_and_a_cache_of_no_size_keep_nothing() {
         let mut cache = Cache::new([7; 16], 10, 4);
-        cache.insert(b"12345", &signed());
-        assert!(cache.get(b"12345").is_none());
+        insert(&mut cache, b"12345");
+        assert!(get(&mut cache, b"12345").is_none());
         let mut none = Cache::new([7; 16], 0, 100);
-        none.insert(b"1", &signed());
-        assert!(none.get(b"1").is_none());
+        insert(&mut none, b"1");
+        assert!(get(&mut none, b"1").is_none());
         assert_eq!((none.take_lookups(), none.take_lookups()), ((0, 1), (0, 0)));
     }
 }

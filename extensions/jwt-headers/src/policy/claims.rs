@@ -6,6 +6,9 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Map, Number, Value};
 
+/// What is looked at of each token.
+pub(super) const CHECKED: [&str; 6] = ["iss", "sub", "aud", "exp", "nbf", "iat"];
+
 /// The claims of a token. Those that are checked have the types that they must have.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Claims {
@@ -184,6 +187,11 @@ fn is_audience(one: &str, other: &str) -> bool {
 pub(super) struct ClaimPath(Vec<String>);
 
 impl ClaimPath {
+    /// The claim that the others are in.
+    pub(super) fn outermost(&self) -> &str {
+        self.0.first().map_or("", String::as_str)
+    }
+
     /// `a.b`, or `[a][https://b.c/d]` where a name holds a dot.
     pub(super) fn read(text: &str) -> Result<Self, String> {
         let names: Vec<String> = match text.strip_prefix('[') {

@@ -3,8 +3,9 @@
 use super::action::Action;
 use super::algorithm::Algorithm;
 use super::cache::Cache;
-use super::claims::{Checks, ClaimPath};
+use super::claims::{CHECKED, Checks, ClaimPath};
 use super::extract::{HeaderLocation, Locations};
+use super::header::Headers;
 use super::keys::KeySet;
 use super::pattern::Pattern;
 use super::provider::{PayloadHeader, Provider};
@@ -104,6 +105,7 @@ fn compile_translated(config: &Config, key: [u8; 16]) -> Result<Policy> {
         return Err(Mistake::at("", "nothing would be verified: expected `rules` or `requires`"));
     }
     let actions = actions(config, &names)?;
+    tell_what_is_used(&mut providers, &actions);
     let required = rules.iter().filter_map(|(_, requirement)| requirement.as_ref()).chain(&otherwise);
     let required = required.chain(by_state.iter().flat_map(StateRules::requirements));
     let managed = providers.iter().flat_map(managed).chain(actions.iter().flat_map(Action::managed));
@@ -121,6 +123,15 @@ fn compile_translated(config: &Config, key: [u8; 16]) -> Result<Policy> {
         managed_parameters,
         warnings,
     })
+}
+
+/// Of a token nothing else is kept.
+fn tell_what_is_used(providers: &mut [Provider], actions: &[Action]) {
+    for provider in providers {
+        let in_headers = provider.claim_headers.iter().map(|(_, claim)| claim);
+        let used = in_headers.chain(actions.iter().flat_map(Action::claims));
+        provider.used_claims.extend(used.map(|claim| claim.outermost().to_owned()));
+    }
 }
 
 fn actions(config: &Config, providers: &[&str]) -> Result<Vec<Action>> {
@@ -209,6 +220,8 @@ fn provider(from: &config::Provider, key: [u8; 16]) -> Result<Provider> {
         locations: locations(from)?,
         forward: from.forward,
         payload_header,
+        used_claims: CHECKED.iter().map(|name| (*name).to_owned()).collect(),
+        headers: Headers::default(),
         claim_headers,
         words: from.normalize_payload_in_metadata.space_delimited_claims.clone(),
         cache: RefCell::new(cache(&from.jwt_cache_config, key)),

@@ -97,6 +97,13 @@ impl HeaderLocation {
     /// The tokens in a line: one behind each occurrence of the prefix (Envoy looks at the first alone), and whatever else in it
     /// could be taken for one. A scheme such as `Bearer` is told in any case (RFC 7235).
     fn in_line<'a>(&self, line: &'a [u8]) -> Vec<&'a [u8]> {
+        match self.whole_line(line) {
+            Some(token) => vec![token],
+            None => self.pieces(line),
+        }
+    }
+
+    fn pieces<'a>(&self, line: &'a [u8]) -> Vec<&'a [u8]> {
         let prefix = self.prefix.as_bytes();
         let Some(first) = prefix.first() else {
             let pieces = line.split(|byte| *byte == b',').map(bare);
@@ -126,6 +133,14 @@ impl HeaderLocation {
         tokens
     }
 
+    /// The token of a line that is a scheme, or nothing, and a token. Nothing in it can separate it from another one.
+    fn whole_line<'a>(&self, line: &'a [u8]) -> Option<&'a [u8]> {
+        let (start, token) = line.split_at_checked(self.prefix.len())?;
+        let is_simple = self.prefix.is_empty() || self.prefix.ends_with(' ');
+        let is_it = is_simple && start.eq_ignore_ascii_case(self.prefix.as_bytes()) && !token.is_empty();
+        (is_it && !may_separate(token)).then_some(token)
+    }
+
     /// The token at the start of a text, and what follows. Behind a scheme it goes up to a comma, else up to what ends one. What
     /// cannot be in a token stays in it, so that it is refused and not cut off.
     fn token_at<'a>(&self, text: &'a [u8]) -> (&'a [u8], &'a [u8]) {
@@ -139,6 +154,17 @@ impl HeaderLocation {
     }
 }
 
+/// Whether white space, a quote or a comma may be in a text: a byte below `-`, which is the first that a token may hold. Eight
+/// at a time, for tokens are long.
+fn may_separate(text: &[u8]) -> bool {
+    const EACH: u64 = 0x0101_0101_0101_0101;
+    const LEAST: u64 = EACH.wrapping_mul(b'-' as u64);
+    // A byte below the least borrows, so that its highest bit is set; bytes behind it may look as if they were.
+    let has_less = |word: u64| word.wrapping_sub(LEAST) & !word & EACH.wrapping_mul(0x80) != 0;
+    let (words, rest) = text.as_chunks();
+    words.iter().any(|word| has_less(u64::from_le_bytes(*word))) || rest.iter().any(|byte| *byte < b'-')
+}
+
 /// Without white space and quotes around it.
 fn bare(text: &[u8]) -> &[u8] {
     let text = text.trim_ascii();
@@ -149,4 +175,41 @@ fn bare(text: &[u8]) -> &[u8] {
 fn looks_like_a_token(text: &[u8]) -> bool {
     let is_part = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b'=');
     text.iter().all(is_part) && text.iter().filter(|byte| **byte == b'.').count() == 2
+}
+
+#[cfg(test)]
+mod tests {
+    //! Lines with a token are read the same way, whichever way is taken.
+
+    use super::*;
+
+    #[test]
+    fn what_may_separate_is_found_wherever_it_stands() {
+        for length in 1..20 {
+            for at in 0..length {
+                for byte in 0..=255 {
+                    let mut text = vec![b'a'; length];
+                    text[at] = byte;
+                    assert_eq!(may_separate(&text), byte < b'-', "{text:?}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_line_that_is_a_token_is_no_exception() {
+        for prefix in ["Bearer ", "", "Token=", "a b="] {
+            let location = HeaderLocation { name: "x".into(), prefix: prefix.into() };
+            for byte in 0..=255 {
+                let line = [prefix.as_bytes(), b"aaaa.bb", &[byte], b"bbbbbbbb.c"].concat();
+                let all = location.pieces(&line);
+                if let Some(token) = location.whole_line(&line) {
+                    assert_eq!(all, [token], "{}", line.escape_ascii());
+                    assert!(byte >= b'-');
+                } else {
+                    assert!(byte < b'-' || prefix.ends_with('='), "{}", line.escape_ascii());
+                }
+            }
+        }
+    }
 }

@@ -38,10 +38,10 @@ impl<'a> Fields<'a> {
         self.now.iter().find(|(known, _)| **known == *name.as_bytes()).map(|(_, value)| &**value)
     }
 
-    /// Removes one line.
+    /// Removes one line of what was sent. It is told by where it is: values are long.
     pub(super) fn remove_line(&mut self, name: &[u8], value: &[u8]) {
         self.touched.insert(name.to_vec());
-        self.now.retain(|line| (&*line.0, &*line.1) != (name, value));
+        self.now.retain(|(_, other)| !std::ptr::eq(&**other, value));
     }
 
     /// Removes a name, however it is written.

@@ -5,6 +5,8 @@ use super::cache::Cache;
 use super::claims::{Checks, ClaimPath, Claims};
 use super::extract::{Found, Locations, MOST};
 use super::failure::Failure;
+use super::header::Headers;
+use super::json::Keep;
 use super::keys::KeySet;
 use super::token::Token;
 use super::{Accepted, Request, Stop, Surroundings, Want};
@@ -25,6 +27,9 @@ pub(super) struct Provider {
     pub(super) claim_headers: Vec<(String, ClaimPath)>,
     /// Claims that are texts of words.
     pub(super) words: Vec<String>,
+    /// Those that are checked, and those that the configuration has a use for.
+    pub(super) used_claims: Vec<String>,
+    pub(super) headers: Headers,
     pub(super) cache: RefCell<Cache>,
 }
 
@@ -39,7 +44,7 @@ pub(super) struct PayloadHeader {
 #[derive(Debug)]
 pub(super) struct Signed {
     pub(super) claims: Claims,
-    /// The second part, as it was sent.
+    /// The second part, as it was sent; empty if nobody has a use for it.
     pub(super) payload: String,
 }
 
@@ -58,13 +63,18 @@ impl Provider {
         audiences: Option<&[String]>,
         by: &dyn Surroundings,
     ) -> Result<Accepted<'a>, Stop> {
-        let known = self.cache.borrow_mut().get(&found.token);
+        let place = self.cache.borrow().place(&found.token);
+        let known = self.cache.borrow_mut().get(place);
         let signed = match known {
             Some(signed) => {
                 signed.claims.check(&self.checks, audiences, by.now())?;
                 signed
             }
-            None => self.check_new(number, &found.token, audiences, by)?,
+            None => {
+                let signed = self.check_new(number, &found.token, audiences, by)?;
+                self.cache.borrow_mut().insert(place, &signed);
+                signed
+            }
         };
         Ok(Accepted { provider: number, signed, found, is_verified: true, sign: None })
     }
@@ -76,16 +86,24 @@ impl Provider {
         audiences: Option<&[String]>,
         by: &dyn Surroundings,
     ) -> Result<Rc<Signed>, Stop> {
-        let token = Token::read(text)?;
+        let token = self.token(text)?;
         if !self.algorithms.contains(&token.algorithm()) {
             return Err(Failure::RefusedAlgorithm.into());
         }
         token.claims.check(&self.checks, audiences, by.now())?;
         self.check_signature(number, &token, by)?;
-        let payload = token.payload().to_owned();
-        let signed = Rc::new(Signed { payload, claims: token.claims.with_lists(&self.words) });
-        self.cache.borrow_mut().insert(text, &signed);
-        Ok(signed)
+        token.is_verified(&self.headers);
+        Ok(self.signed(token.payload(), token.claims.with_lists(&self.words)))
+    }
+
+    fn token<'a>(&self, text: &'a [u8]) -> Result<Token<'a>, Failure> {
+        let is_used = |name: &str| self.used_claims.iter().any(|used| used == name);
+        Token::read(text, &self.headers, Keep::Only(&is_used))
+    }
+
+    fn signed(&self, payload: &str, claims: Claims) -> Rc<Signed> {
+        let payload = if self.payload_header.is_some() { payload.to_owned() } else { String::new() };
+        Rc::new(Signed { claims, payload })
     }
 
     /// Waits for keys that are not there yet, and for newer ones if the token names a key that is not among them.
@@ -126,9 +144,8 @@ impl Provider {
         found: Found<'a>,
         sign: Option<Rc<str>>,
     ) -> Option<Accepted<'a>> {
-        let token = Token::read(&found.token).ok()?;
-        let payload = token.payload().to_owned();
-        let signed = Rc::new(Signed { claims: token.claims, payload });
+        let token = self.token(&found.token).ok()?;
+        let signed = self.signed(token.payload(), token.claims);
         Some(Accepted { provider: number, signed, found, is_verified: false, sign })
     }
 }

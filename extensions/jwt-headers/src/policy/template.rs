@@ -83,6 +83,14 @@ impl Template {
         })
     }
 
+    /// What it is filled with.
+    pub(super) fn claims(&self) -> impl Iterator<Item = &ClaimPath> {
+        self.0.iter().filter_map(|piece| match piece {
+            Piece::Text(_) => None,
+            Piece::Claim(path) => Some(path),
+        })
+    }
+
     /// What stands before the first claim.
     pub(super) fn start(&self) -> &str {
         match self.0.first() {

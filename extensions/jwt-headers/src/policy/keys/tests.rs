@@ -2,8 +2,14 @@
 
 use super::*;
 use crate::policy::Want;
+use crate::policy::header::Headers;
+use crate::policy::json::Keep;
 use crate::signatures::in_sandbox;
 use std::cell::Cell;
+
+fn token(text: &str) -> Token<'_> {
+    Token::read(text.as_bytes(), &Headers::default(), Keep::Everything).unwrap()
+}
 
 struct Sandbox;
 
@@ -192,7 +198,7 @@ fn a_token_that_fits_too_many_keys_is_tried_with_none() {
     let verdict = |keys: &KeySet, header: &str| {
         let part = |text: &str| URL_SAFE_NO_PAD.encode(text);
         let text = format!("{}.{}.{}", part(header), part("{}"), part(&"s".repeat(64)));
-        keys.verify(&Token::read(text.as_bytes()).unwrap(), &Sandbox).unwrap_err()
+        keys.verify(&token(&text), &Sandbox).unwrap_err()
     };
     let (named, nameless) = (r#"{"alg":"ES256","kid":"a"}"#, r#"{"alg":"ES256"}"#);
     assert_eq!(verdict(&keys(32, ""), nameless), Failure::Signature);
@@ -235,9 +241,7 @@ fn each_try_counts_also_of_secrets() {
         [("ES256", format!("{{{P256}}}")), ("HS256", format!(r#"{{"kty":"oct","k":"{secret}"}}"#))]
     {
         let text = format!("{}.{}.{}", part(&format!(r#"{{"alg":"{alg}"}}"#)), part("{}"), part("s"));
-        let verdict = |tries| {
-            set(&key).verify(&Token::read(text.as_bytes()).unwrap(), &Few(Cell::new(tries))).unwrap_err()
-        };
+        let verdict = |tries| set(&key).verify(&token(&text), &Few(Cell::new(tries))).unwrap_err();
         assert_eq!([0, 1, 2].map(verdict), [Failure::Crowd, Failure::Crowd, Failure::Signature], "{alg}");
     }
 }
