@@ -68,6 +68,20 @@ const RELATIONS: [&str; 9] = [
     "histogram_quantile(0.5, sum by (le, reporter) (istio_response_bytes_bucket)) > 50 < 2500",
 ];
 
+/// What Istio's metrics have to agree on with each other and with what the proxies themselves have counted.
+const COUNTS: [&str; 5] = [
+    "sum(istio_requests_total{reporter=\"source\"}) \
+     == sum(envoy_http_downstream_rq_completed{envoy_http_conn_manager_prefix=\"outbound\"})",
+    "sum(istio_requests_total{reporter=\"destination\"}) \
+     == sum(envoy_http_downstream_rq_completed{envoy_http_conn_manager_prefix=\"inbound\"})",
+    "sum(istio_requests_total{reporter=\"source\",response_flags=\"-\"}) \
+     == sum(istio_requests_total{reporter=\"destination\"})",
+    "sum(istio_tcp_connections_opened_total{reporter=\"source\"}) \
+     == sum(envoy_tcp_downstream_cx_total{envoy_tcp_prefix=\"outbound\"})",
+    "sum(istio_tcp_connections_opened_total{reporter=\"destination\"}) \
+     == sum(envoy_tcp_downstream_cx_total{envoy_tcp_prefix=\"inbound\"})",
+];
+
 const BUCKETS: &str =
     "0.5 1 5 10 25 50 100 250 500 1000 2500 5000 10000 30000 60000 300000 600000 1800000 3600000 +Inf";
 
@@ -127,6 +141,8 @@ fn istios_metrics_are_right_on_both_sides() {
     let mut wrong = prometheus.labels_that_are_wrong();
     let unheld = RELATIONS.iter().chain(&SIZES).filter(|relation| !prometheus.gives(relation, SIDES.len()));
     wrong.extend(unheld.map(|relation| format!("does not hold on both sides: {relation}")));
+    let unheld = COUNTS.iter().filter(|relation| !prometheus.gives(relation, 1));
+    wrong.extend(unheld.map(|relation| format!("does not hold: {relation}")));
     wrong.extend(HISTOGRAMS.iter().flat_map(|name| prometheus.buckets_that_are_wrong(name)));
     wrong.extend(prometheus.queries_without_answer());
     wrong.extend(prometheus.names_that_are_wrong());
