@@ -25,15 +25,17 @@ pub(crate) struct Observer {
 pub(crate) struct Answers(Vec<(Fact, Bytes)>);
 
 impl Observer {
-    pub(crate) fn of_requests(side: Side, rules: Rules) -> Self {
-        Self::new(OF_REQUESTS.into_iter().chain(of_both()).chain(of_side(side, rules)).collect())
+    /// `is_sure`: the side need not be asked for.
+    pub(crate) fn of_requests(side: Side, rules: Rules, is_sure: bool) -> Self {
+        Self::new(OF_REQUESTS.into_iter().chain(of_both()).chain(of_side(side, rules)), is_sure)
     }
 
-    pub(crate) fn of_connections(side: Side, rules: Rules) -> Self {
-        Self::new(of_both().into_iter().chain(of_side(side, rules)).collect())
+    pub(crate) fn of_connections(side: Side, rules: Rules, is_sure: bool) -> Self {
+        Self::new(of_both().into_iter().chain(of_side(side, rules)), is_sure)
     }
 
-    fn new(asked: Vec<Asked>) -> Self {
+    fn new(asked: impl Iterator<Item = Asked>, is_sure: bool) -> Self {
+        let asked: Vec<_> = asked.chain((!is_sure).then_some(DIRECTION)).collect();
         let together = Together::new(asked.iter().map(|asked| asked.expression));
         Self { asked, together, joint: RefCell::new(None) }
     }
@@ -141,6 +143,8 @@ macro_rules! noted {
         }
     };
 }
+
+const DIRECTION: Asked = perhaps!(Direction: xds.listener_direction else "0");
 
 const OF_REQUESTS: [Asked; 8] = [
     always!(Duration: request.duration),

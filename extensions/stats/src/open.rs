@@ -194,8 +194,8 @@ impl Connection {
     /// Bytes have come from the server: now all is there that expressions may ask for, and they may be asked.
     pub(crate) fn evaluate(&self, plugin: &Plugin) {
         if plugin.has_expressions() && self.results.get().is_none() {
-            let seen = plugin.see(plugin.side(), Protocol::Tcp);
-            self.results.get_or_init(|| seen.map(|(_, results)| results).unwrap_or_default());
+            let seen = plugin.see(Protocol::Tcp);
+            self.results.get_or_init(|| seen.map(|(_, _, results)| results).unwrap_or_default());
         }
     }
 
@@ -222,8 +222,7 @@ impl Connection {
 
     /// It is over.
     pub(crate) fn finish(&self, plugin: &Plugin) {
-        let side = plugin.side();
-        let Some((answers, results)) = plugin.see(side, Protocol::Tcp) else { return };
+        let Some((side, answers, results)) = plugin.see(Protocol::Tcp) else { return };
         let facts = answers.facts();
         let ends = plugin.ends(side, &facts);
         self.write(plugin, side, &facts, &ends, &results, true);

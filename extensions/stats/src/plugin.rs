@@ -13,7 +13,7 @@ use crate::policy::{
 use crate::report::{Report, Reporter};
 use proxy_wasm_kit::attributes::{TrafficDirection, node, plugin_root_id, xds};
 use proxy_wasm_kit::{ConfigError, HostError, Root};
-use std::cell::OnceCell;
+use std::cell::{Cell, OnceCell};
 use std::num::NonZeroUsize;
 use std::rc::Rc;
 use std::time::Duration;
@@ -31,6 +31,8 @@ pub(crate) struct Plugin {
     hosts: Hosts,
     /// `None` if only the listener can tell.
     side: Option<Side>,
+    /// What the listener told last.
+    last_side: Cell<Side>,
     watched: Vec<(Side, Observer, Observer)>,
     /// Whether what is open is reported before it ends.
     pub(crate) ticks: bool,
@@ -59,8 +61,11 @@ impl Plugin {
         let version = node().metadata("ISTIO_VERSION").ok().flatten().unwrap_or_default();
         root.gauge(&policy.build(&String::from_utf8_lossy(&version)))?.set(1)?;
         let sides = side.map_or_else(|| vec![Side::Inbound, Side::Outbound], |side| vec![side]);
-        let watched =
-            |side| (side, Observer::of_requests(side, rules), Observer::of_connections(side, rules));
+        let is_sure = side.is_some();
+        let watched = |side| {
+            let requests = Observer::of_requests(side, rules, is_sure);
+            (side, requests, Observer::of_connections(side, rules, is_sure))
+        };
         let root_id = plugin_root_id().ok().flatten().unwrap_or_default();
         let ledger = Ledger::open(&format!("{root_id:?} {config:?}"));
         let vectors = vectors.unwrap_or(NonZeroUsize::MIN);
@@ -71,6 +76,7 @@ impl Plugin {
             expressions,
             peers: PeerCache::new(),
             side,
+            last_side: Cell::new(Side::Inbound),
             watched: sides.into_iter().map(watched).collect(),
             ticks: !period.is_zero(),
             open: Open::default(),
@@ -88,7 +94,7 @@ impl Plugin {
         }
     }
 
-    /// Which side the stream is on. One host call if the configuration does not say.
+    /// Which side a stream that was entered is on. One host call if the configuration does not say.
     pub(crate) fn side(&self) -> Side {
         let by_listener = || match xds().listener_direction() {
             Ok(Some(TrafficDirection::Outbound)) => Side::Outbound,
@@ -102,9 +108,18 @@ impl Plugin {
         Some(if protocol == Protocol::Tcp { connections } else { requests })
     }
 
-    /// Asks about the request or connection whose callback runs, and evaluates the operator's expressions for it.
-    pub(crate) fn see(&self, side: Side, protocol: Protocol) -> Option<(Answers, Results)> {
-        self.observer(side, protocol).map(|observer| observer.read(&self.expressions))
+    /// Asks about the request or connection whose callback runs, and evaluates the operator's expressions for it. Where only
+    /// the listener can tell which side it is on, it is taken for that of the last one, and told by the same call.
+    pub(crate) fn see(&self, protocol: Protocol) -> Option<(Side, Answers, Results)> {
+        let read = |side| self.observer(side, protocol).map(|observer| observer.read(&self.expressions));
+        let guess = self.side.unwrap_or(self.last_side.get());
+        let (answers, results) = read(guess)?;
+        let side = self.side.unwrap_or_else(|| answers.facts().side());
+        if side == guess {
+            return Some((side, answers, results));
+        }
+        self.last_side.set(side);
+        read(side).map(|(answers, results)| (side, answers, results))
     }
 
     /// Asks about a call or connection that was entered.

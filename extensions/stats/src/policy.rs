@@ -99,11 +99,13 @@ pub enum Fact {
     Endpoint,
     /// How many messages a gRPC call has had so far.
     Messages,
+    /// `xds.listener_direction`.
+    Direction,
 }
 
 /// What the proxy answered. What it did not know is empty.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Facts<'a>([&'a [u8]; 20]);
+pub struct Facts<'a>([&'a [u8]; 21]);
 
 impl<'a> Facts<'a> {
     /// Notes an answer.
@@ -124,6 +126,13 @@ impl<'a> Facts<'a> {
     pub fn number(&self, fact: Fact) -> Option<i64> {
         let bytes = self.0.get(fact as usize)?;
         Some(i64::from_le_bytes((*bytes).try_into().ok()?))
+    }
+
+    /// The side that the listener is on; the server's unless it says otherwise.
+    pub fn side(&self) -> Side {
+        /// `OUTBOUND` of Envoy's `TrafficDirection`.
+        const OUTBOUND: i64 = 2;
+        if self.number(Fact::Direction) == Some(OUTBOUND) { Side::Outbound } else { Side::Inbound }
     }
 
     /// How many messages a gRPC call has had, from the client and from the server: written as `3,5`.

@@ -35,8 +35,7 @@ impl Request {
     }
 
     fn report(&self, plugin: &Plugin) {
-        let side = plugin.side();
-        let Some((answers, results)) = plugin.see(side, Protocol::Http) else { return };
+        let Some((side, answers, results)) = plugin.see(Protocol::Http) else { return };
         let mut facts = answers.facts();
         // A route may have rewritten the host since.
         if let Some(host) = self.call.as_ref().and_then(|call| call.reported_host()) {
