@@ -1,9 +1,11 @@
 //! What a filter costs on the SDK: guest instructions and host calls of a request, compared with the same filter written by
-//! hand on the ABI, and how often it takes memory. All of it is the same in every run.
+//! hand on the ABI, and how often it takes memory; and what paths cost that are made to cost much. All of it is the same in
+//! every run.
 //!
 //! `tests/figures` holds the filters and a case file for each. `cargo test -p proxy-wasm-kit-tests --test figures --
 //! --nocapture` prints the figures.
 
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
@@ -93,6 +95,51 @@ fn count(exchange: &Exchange) -> u32 {
     let headers = &exchange.upstream.as_ref().expect("the request has passed").headers;
     let digits = headers.first("x-allocations").expect("the filter tells");
     String::from_utf8_lossy(digits).parse().expect("it tells a number")
+}
+
+/// How many times the instructions of a path of 57 KB that is only long, one may cost that is made to be read in many ways.
+const MOST_OF_A_PATH: u64 = 6;
+
+/// And how many for each byte of the long one.
+const MOST_OF_A_BYTE: u64 = 300;
+
+#[test]
+fn jwt_headers_takes_no_longer_for_odd_paths_than_for_long_ones() {
+    compare_paths("jwt_headers");
+}
+
+#[test]
+fn basic_auth_takes_no_longer_for_odd_paths_than_for_long_ones() {
+    compare_paths("basic_auth");
+}
+
+fn compare_paths(extension: &str) {
+    let Some(path) = shipped(extension) else { return };
+    let module = Module::load(&path, &Limits::default()).unwrap_or_else(|error| panic!("{error}"));
+    for case in cases(&format!("paths_{extension}")) {
+        let seen = case::wasm_run(&module, &path, &case).unwrap_or_else(|error| panic!("{error}"));
+        case.verdict(Host::Wasm, &seen).unwrap_or_else(|report| panic!("{report}"));
+        let cost = |exchange: &Exchange| exchange.guest_instructions.expect("they are counted");
+        let costs: Vec<u64> = seen.exchanges.iter().map(cost).collect();
+        println!("{}: {costs:?}", case.test_name());
+        let [plain, others @ ..] = &*costs else { panic!("a case has requests") };
+        assert!(*plain <= MOST_OF_A_BYTE * 57_000, "{}: {plain} for a plain path", case.test_name());
+        let most = others.iter().max().expect("a case has several requests");
+        assert!(*most <= MOST_OF_A_PATH * plain, "{}: {most}, {plain} for a plain path", case.test_name());
+    }
+}
+
+/// The module that ships.
+fn shipped(extension: &str) -> Option<PathBuf> {
+    let folder = std::env::var_os("PWKIT_DIST").map_or_else(|| root().join("dist"), PathBuf::from);
+    let path = folder.join(format!("{extension}.wasm"));
+    if !path.is_file() {
+        // Not by a macro, whose output the test harness keeps to itself.
+        let _ =
+            writeln!(std::io::stderr(), "SKIPPED: there is no {}; scripts/build makes it", path.display());
+        return None;
+    }
+    Some(path)
 }
 
 fn cases(file: &str) -> Vec<case::Case> {

@@ -176,7 +176,11 @@ fn is_decodable(path: &[u8]) -> bool {
 /// What follows on an escape and the byte it stands for, of what stands behind a `%`.
 fn escaped(text: &[u8]) -> Option<(&[u8], u8)> {
     let [high, low, rest @ ..] = text else { return None };
-    let digit = |byte: u8| char::from(byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
+    let digit = |byte: u8| match byte {
+        b'0'..=b'9' => Some(byte & 15),
+        b'a'..=b'f' | b'A'..=b'F' => (byte & 15).checked_add(9),
+        _ => None,
+    };
     let high = digit(*high)?.checked_mul(16)?;
     Some((rest, high.checked_add(digit(*low)?)?))
 }

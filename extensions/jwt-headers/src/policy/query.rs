@@ -89,8 +89,13 @@ pub(super) fn escape(text: &[u8]) -> Option<(u8, &[u8])> {
 }
 
 fn nibble(digit: u8) -> Option<u8> {
-    char::from(digit).to_digit(16).and_then(|digit| u8::try_from(digit).ok())
+    match digit {
+        b'0'..=b'9' => Some(digit & 15),
+        b'a'..=b'f' | b'A'..=b'F' => (digit & 15).checked_add(9),
+        _ => None,
+    }
 }
+
 /// A text as a segment of a path or a part of a query: all but what never has a meaning there is escaped.
 pub(super) fn escaped(text: &str) -> String {
     let mut out = String::new();

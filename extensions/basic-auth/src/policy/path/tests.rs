@@ -107,6 +107,9 @@ fn what_cannot_be_read_is_refused() {
 fn what_is_made_to_confuse_is_refused() {
     let nested = format!("/%{}41", "25".repeat(200));
     assert_eq!(readings(nested.as_bytes()), Err(Unreadable));
+    // It was read in 64 ways, of 2 KB each, at the price of hundreds of ordinary requests.
+    let costly = format!("/a\\b//c;d/./%25252fe{}", "/seg-abc%41".repeat(200));
+    assert_eq!(readings(costly.as_bytes()), Err(Unreadable));
     let huge = format!("/{}", "a%2f/;x\\".repeat(8000));
     assert_eq!(readings(huge.as_bytes()), Err(Unreadable));
 }
