@@ -7,6 +7,7 @@ use super::reading::readings;
 use super::{Mistake, Request, query};
 use crate::config::{HeaderMatch, Match, StringMatch};
 use regex_lite::Regex;
+use std::borrow::Cow;
 
 /// Which requests a rule is for.
 #[derive(Debug)]
@@ -202,10 +203,11 @@ pub(super) fn met<'m>(
     let expressions = rules.clone().map(Matcher::expressions).fold(0, usize::saturating_add);
     let mut effort = Effort::for_expressions(expressions);
     let host = request.first(":authority").unwrap_or_default();
-    let mut met = met_by(rules.clone(), Asked { request, host }, &mut effort)?;
+    let mut read = None;
+    let mut met = met_by(rules.clone(), Asked { request, host }, &mut read, &mut effort)?;
     let asks_for_host = rules.clone().any(|rule| rule.headers.iter().any(HeaderTest::is_host));
     if let Some(host) = plain_host(host).filter(|_| asks_for_host) {
-        for rule in met_by(rules, Asked { request, host: &host }, &mut effort)? {
+        for rule in met_by(rules, Asked { request, host: &host }, &mut read, &mut effort)? {
             if !met.contains(&rule) {
                 met.push(rule);
             }
@@ -225,9 +227,11 @@ fn plain_host(host: &[u8]) -> Option<Vec<u8>> {
     (plain != host).then_some(plain)
 }
 
-fn met_by<'m>(
+/// The readings of the path are kept for the next host.
+fn met_by<'m, 'a>(
     rules: impl Iterator<Item = &'m Matcher> + Clone,
-    asked: Asked<'_>,
+    asked: Asked<'a>,
+    read: &mut Option<Vec<Cow<'a, [u8]>>>,
     effort: &mut Effort,
 ) -> Result<Vec<Option<usize>>, Failure> {
     // CONNECT has no path; what is required of all paths is required of it.
@@ -240,8 +244,12 @@ fn met_by<'m>(
         Some(_) => {}
     }
     let mut met = Vec::new();
-    for reading in readings(path).ok_or(Failure::Path)? {
-        let rule = first(&candidates, &reading, effort)?;
+    let all = match read.take() {
+        Some(all) => all,
+        None => readings(path).ok_or(Failure::Path)?,
+    };
+    for reading in read.insert(all) {
+        let rule = first(&candidates, reading, effort)?;
         if !met.contains(&rule) {
             met.push(rule);
         }
