@@ -178,15 +178,28 @@ impl ConfigError {
 
 impl fmt::Display for ConfigError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let separator = if self.path.is_empty() { "" } else { ": " };
+        one_line(f, &self.path)?;
         match self.place {
             Some(Place { line, column }) => {
                 let space = if self.path.is_empty() { "" } else { " " };
-                write!(f, "{}{space}(line {line}, column {column}): {}", self.path, self.message)
+                write!(f, "{space}(line {line}, column {column}): ")?;
             }
-            None => write!(f, "{}{separator}{}", self.path, self.message),
+            None => f.write_str(if self.path.is_empty() { "" } else { ": " })?,
         }
+        one_line(f, &self.message)
     }
+}
+
+/// Keys may hold line breaks, and an error is one line.
+fn one_line(f: &mut fmt::Formatter<'_>, text: &str) -> fmt::Result {
+    for part in text.split_inclusive(char::is_control) {
+        let plain = part.trim_end_matches(char::is_control);
+        f.write_str(plain)?;
+        part.chars()
+            .filter(|letter| letter.is_control())
+            .try_for_each(|odd| write!(f, "{}", odd.escape_default()))?;
+    }
+    Ok(())
 }
 
 impl std::error::Error for ConfigError {}

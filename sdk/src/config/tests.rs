@@ -185,3 +185,9 @@ fn what_is_no_configuration_at_all_is_refused_though_values_may_be_wrong() {
     let many = format!(r#"{{"numbers": [{}]}}"#, vec!["-1"; 40].join(","));
     assert!(tolerant(&many).unwrap_err().contains("numbers[0]"));
 }
+
+#[test]
+fn an_error_is_one_line_whatever_keys_hold() {
+    let error = ConfigError::at("rules[0].a\nb\r\u{85}", "expected\ta name").to_string();
+    assert_eq!(error, r"rules[0].a\nb\r\u{85}: expected\ta name");
+}
