@@ -228,7 +228,7 @@ impl Action {
         claims: &Claims,
         before: &mut Vec<u8>,
     ) -> Result<(), Failure> {
-        if let Some(host) = filled(self.host.as_ref(), claims, Target::Host)? {
+        if let Some(host) = needed(self.host.as_ref(), claims, Target::Host)? {
             fields.set(":authority", host.into_bytes());
         }
         if self.path.is_none() && self.path_prefix.is_none() && self.query.is_empty() {
@@ -236,14 +236,14 @@ impl Action {
         }
         let Some(whole) = fields.get(":path").map(<[u8]>::to_vec) else { return Ok(()) };
         let (path, old_query) = query::split(&whole);
-        let path = match filled(self.path.as_ref(), claims, Target::Path)? {
+        let path = match needed(self.path.as_ref(), claims, Target::Path)? {
             Some(path) => {
                 before.clear();
                 path.into_bytes()
             }
             None => path.to_vec(),
         };
-        let prefix = filled(self.path_prefix.as_ref(), claims, Target::Path)?.unwrap_or_default();
+        let prefix = needed(self.path_prefix.as_ref(), claims, Target::Path)?.unwrap_or_default();
         let prefix = if path.starts_with(b"/") { prefix.trim_end_matches('/') } else { &prefix };
         before.splice(..0, prefix.bytes());
         let mut edited = [prefix.as_bytes(), &path].concat();
@@ -276,7 +276,12 @@ fn stay_below(path: &[u8], prefix: &[u8]) -> Result<(), Failure> {
     if paths.iter().all(|path| is_there(path)) { Ok(()) } else { Err(Failure::Unusable) }
 }
 
-/// A claim that is not there leaves the request as it is; one that leads elsewhere does not let it pass.
+/// Where a request goes. Without the claim it would go where the client sends it: it does not pass.
+fn needed(template: Option<&Template>, claims: &Claims, into: Target<'_>) -> Result<Option<String>, Failure> {
+    template.map(|template| template.fill(claims, into)).transpose().map_err(|_| Failure::Unusable)
+}
+
+/// A claim that is not there leaves the parameter out; one that leads elsewhere does not let the request pass.
 fn filled(template: Option<&Template>, claims: &Claims, into: Target<'_>) -> Result<Option<String>, Failure> {
     match template.map(|template| template.fill(claims, into)) {
         Some(Ok(text)) => Ok(Some(text)),
