@@ -48,6 +48,9 @@ impl Mistake {
 
 const ROUTES: &str = "the proxy chooses the route anew whenever a module changes headers";
 
+const NO_PROVIDER: &str = "no token would be verified, and every request passes: expected `providers`, `jwtRules`, or `trust: \
+                           metadata` with `actions`";
+
 type Result<T> = std::result::Result<T, Mistake>;
 
 /// Checks a configuration, and compiles it; what comes with it is the configuration in Envoy's form. The key, 16 random bytes,
@@ -78,12 +81,7 @@ fn compile_translated(config: &Config, key: [u8; 16]) -> Result<Policy> {
         }
         providers.push(provider);
     }
-    if config.fetch_failure_status.is_some_and(|status| ![401, 503].contains(&status)) {
-        return Err(Mistake::at("fetch_failure_status", "expected 401 or 503"));
-    }
-    if !config.stat_prefix.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-.".contains(&byte)) {
-        return Err(Mistake::at("stat_prefix", "expected letters, digits, `_`, `-` and `.` alone"));
-    }
+    check_values(config)?;
     check_trust(config)?;
     let requirements = Requirements { names: &names, config };
     // Also those that no rule uses: a mistake there is one.
@@ -105,6 +103,9 @@ fn compile_translated(config: &Config, key: [u8; 16]) -> Result<Policy> {
         return Err(Mistake::at("", "nothing would be verified: expected `rules` or `requires`"));
     }
     let actions = actions(config, &names)?;
+    if providers.is_empty() && config.trust == Trust::Tokens {
+        return Err(Mistake::at("", NO_PROVIDER));
+    }
     tell_what_is_used(&mut providers, &actions);
     let required = rules.iter().filter_map(|(_, requirement)| requirement.as_ref()).chain(&otherwise);
     let required = required.chain(by_state.iter().flat_map(StateRules::requirements));
@@ -123,6 +124,16 @@ fn compile_translated(config: &Config, key: [u8; 16]) -> Result<Policy> {
         managed_parameters,
         warnings,
     })
+}
+
+fn check_values(config: &Config) -> Result<()> {
+    if config.fetch_failure_status.is_some_and(|status| ![401, 503].contains(&status)) {
+        return Err(Mistake::at("fetch_failure_status", "expected 401 or 503"));
+    }
+    if !config.stat_prefix.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-.".contains(&byte)) {
+        return Err(Mistake::at("stat_prefix", "expected letters, digits, `_`, `-` and `.` alone"));
+    }
+    Ok(())
 }
 
 /// Of a token nothing else is kept.
@@ -189,6 +200,9 @@ fn state_rules(config: &Config, requirements: &Requirements<'_>) -> Result<Optio
     let within = |mistake: Mistake| mistake.within("filter_state_rules");
     if from.name.is_empty() || from.name.contains('\0') {
         return Err(within(Mistake::at("name", "expected the name of filter state, as wasm.NAME")));
+    }
+    if from.requires.is_empty() {
+        return Err(within(Mistake::at("requires", "expected at least one value of the filter state")));
     }
     let mut requires = Vec::new();
     for (value, requirement) in &from.requires {

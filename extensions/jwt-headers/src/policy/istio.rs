@@ -40,6 +40,9 @@ pub(super) fn translate(mut config: Config) -> Result<Config, Mistake> {
             "expected `jwtRules`, or providers, rules and requires; found both",
         ));
     }
+    if rules.is_empty() {
+        return Err(Mistake::at("jwtRules", "expected at least one: without, every request passes"));
+    }
     for (number, rule) in rules.into_iter().enumerate() {
         let name = name(number);
         let provider = provider(rule).map_err(|mistake| mistake.within(&format!("jwtRules[{number}]")))?;
