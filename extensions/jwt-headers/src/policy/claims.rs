@@ -213,13 +213,18 @@ impl ClaimPath {
 }
 
 /// A claim as the value of a header: texts as they are, numbers and flags in their shortest form, lists and objects as base64
-/// of their JSON. None if it cannot stand in one, or is empty.
+/// of their JSON. None if it cannot stand in one, or could be taken for another.
 pub(super) fn header_value(claim: &Value) -> Option<String> {
     let value = match claim {
         Value::Array(_) | Value::Object(_) => STANDARD.encode(serde_json::to_vec(claim).ok()?),
         plain => scalar(plain)?,
     };
-    (!value.is_empty() && is_printable(&value)).then_some(value)
+    is_whole(&value).then_some(value)
+}
+
+/// Whether a text arrives as it is: HTTP takes white space away from both ends of a value.
+pub(super) fn is_whole(text: &str) -> bool {
+    !text.is_empty() && text.trim().len() == text.len() && is_printable(text)
 }
 
 /// A text, number or flag as text.
@@ -245,6 +250,6 @@ fn plain_number(number: &Number) -> Option<String> {
 }
 
 /// No control characters: nothing that ends a header or a line of a log.
-pub(super) fn is_printable(text: &str) -> bool {
+fn is_printable(text: &str) -> bool {
     !text.bytes().any(|byte| byte < 0x20 && byte != b'\t' || byte == 0x7f)
 }

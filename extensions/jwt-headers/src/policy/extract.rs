@@ -103,6 +103,15 @@ impl HeaderLocation {
         }
     }
 
+    /// What stands behind the prefix. Its spaces may be any white space: servers split a line there.
+    fn behind_prefix<'a>(&self, text: &'a [u8]) -> Option<&'a [u8]> {
+        let is_space = |byte: u8| byte <= b' ' || matches!(byte, 0x7f | 0x85 | 0xa0);
+        let fits =
+            |byte: u8, wanted: u8| byte.eq_ignore_ascii_case(&wanted) || wanted == b' ' && is_space(byte);
+        let (start, rest) = text.split_at_checked(self.prefix.len())?;
+        start.iter().zip(self.prefix.as_bytes()).all(|(byte, wanted)| fits(*byte, *wanted)).then_some(rest)
+    }
+
     fn pieces<'a>(&self, line: &'a [u8]) -> Vec<&'a [u8]> {
         let prefix = self.prefix.as_bytes();
         let Some(first) = prefix.first() else {
@@ -114,13 +123,13 @@ impl HeaderLocation {
         let (mut tokens, mut rest) = (Vec::new(), line);
         while let Some(at) = rest.iter().position(|byte| *byte == small || *byte == capital) {
             let from = rest.get(at..).unwrap_or_default();
-            rest = match from.split_at_checked(prefix.len()) {
-                Some((start, after)) if start.eq_ignore_ascii_case(prefix) => {
+            rest = match self.behind_prefix(from) {
+                Some(after) => {
                     let (token, rest) = self.token_at(after);
                     tokens.push(token);
                     rest
                 }
-                _ => from.get(1..).unwrap_or_default(),
+                None => from.get(1..).unwrap_or_default(),
             };
             if tokens.len() > MOST {
                 break;
@@ -135,10 +144,9 @@ impl HeaderLocation {
 
     /// The token of a line that is a scheme, or nothing, and a token. Nothing in it can separate it from another one.
     fn whole_line<'a>(&self, line: &'a [u8]) -> Option<&'a [u8]> {
-        let (start, token) = line.split_at_checked(self.prefix.len())?;
+        let token = self.behind_prefix(line).filter(|token| !token.is_empty())?;
         let is_simple = self.prefix.is_empty() || self.prefix.ends_with(' ');
-        let is_it = is_simple && start.eq_ignore_ascii_case(self.prefix.as_bytes()) && !token.is_empty();
-        (is_it && !may_separate(token)).then_some(token)
+        (is_simple && !may_separate(token)).then_some(token)
     }
 
     /// The token at the start of a text, and what follows. Behind a scheme it goes up to a comma, else up to what ends one. What
@@ -194,6 +202,19 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn any_white_space_separates_a_scheme_from_its_token() {
+        let location = &Locations::usual().headers[0];
+        for space in [" ", "\t", "  ", "\t \t", " \t "] {
+            let line = format!("bearer{space}a.b.c");
+            assert_eq!(location.in_line(line.as_bytes()), [b"a.b.c"], "{line:?}");
+        }
+        for line in [&b"Bearer\xa0a.b.c"[..], b"Bearer\x85a.b.c", b"Bearer\x0ba.b.c", b"x, Bearer\ta.b.c"] {
+            assert_eq!(location.in_line(line), [b"a.b.c"], "{}", line.escape_ascii());
+        }
+        assert!(location.in_line(b"Bearera.b.c").is_empty());
     }
 
     #[test]

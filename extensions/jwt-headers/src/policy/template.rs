@@ -1,6 +1,6 @@
 //! Texts with claims in them: `{sub}@{tenant.name}`. A brace itself is written twice.
 
-use super::claims::{ClaimPath, Claims, header_value, scalar};
+use super::claims::{ClaimPath, Claims, header_value, is_whole, scalar};
 use super::query;
 use serde_json::Value;
 
@@ -131,18 +131,16 @@ fn leads_elsewhere(text: &str) -> bool {
     })
 }
 
+/// Of a list none of whose elements could be taken for two, or none. Where lists are joined, one element is a list, too.
 fn header_text(claim: &Value, separator: Option<&str>) -> Option<String> {
-    match (claim, separator) {
-        (Value::Array(list), Some(separator)) => {
-            let elements: Option<Vec<String>> = list.iter().map(scalar).collect();
-            // An element with the separator in it would be two.
-            let elements = elements?;
-            let plain =
-                elements.iter().all(|one| !one.contains(separator) && super::claims::is_printable(one));
-            plain.then(|| elements.join(separator))
-        }
-        _ => header_value(claim),
-    }
+    let Some(separator) = separator else { return header_value(claim) };
+    let (elements, text): (_, fn(&Value) -> Option<String>) = match claim {
+        Value::Array(list) => (list.as_slice(), scalar),
+        one => (std::slice::from_ref(one), header_value),
+    };
+    let elements: Option<Vec<String>> = elements.iter().map(text).collect();
+    let plain = |one: &String| is_whole(one) && !one.contains(separator);
+    elements.filter(|elements| elements.iter().all(plain)).map(|elements| elements.join(separator))
 }
 
 #[cfg(test)]
@@ -171,6 +169,19 @@ mod tests {
         for missing in ["{none}", "{a.c}", "{sub.x}", "{bad}"] {
             assert_eq!(header(missing), Err(NoText::Missing), "{missing}");
         }
+        for claim in [json!(" a"), json!("a\t"), json!("a\u{a0}"), json!(" ")] {
+            for into in [Target::Header(None), Target::Header(Some(","))] {
+                assert_eq!(fill("x{c}", json!({ "c": claim }), into), Err(NoText::Missing), "{claim}");
+            }
+        }
+        for claim in
+            [json!("a,b"), json!(["a", "", "b"]), json!(["a", " b"]), json!([""]), json!([]), json!([["a"]])]
+        {
+            let joined = fill("{c}", json!({ "c": claim }), Target::Header(Some(",")));
+            assert_eq!(joined, Err(NoText::Missing), "{claim}");
+        }
+        assert_eq!(fill("{c}", json!({"c": "a b"}), Target::Header(Some(","))).unwrap(), "a b");
+        assert_eq!(fill("{c}", json!({"c": {"a": 1}}), Target::Header(Some(","))).unwrap(), "eyJhIjoxfQ==");
         for text in ["{", "}", "{sub", "{}", "{a..b}", "sub}"] {
             Template::read(text).unwrap_err();
         }
