@@ -5,6 +5,7 @@ use std::io::{Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::mpsc;
 use std::time::Duration;
 
 use base64::prelude::{BASE64_STANDARD, Engine};
@@ -205,6 +206,96 @@ fn clusters_outside_of_the_mesh_are_told_nothing() {
         let answer = get(proxies.outbound, path, &header("application"));
         assert_eq!(status(&answer), "200");
         assert_eq!(proxies.logged(path, 2), [format!("inbound {path} -"), format!("outbound {path} -")]);
+    }
+}
+
+/// A server: whoever asks for /redirect/PATH is sent to /PATH. What has come is told with line ends of Unix.
+fn redirecting(server: TcpListener) -> mpsc::Receiver<String> {
+    let (tell, told) = mpsc::channel();
+    std::thread::spawn(move || {
+        for connection in server.incoming() {
+            let mut connection = connection.expect("the proxy connects");
+            let mut request = Vec::new();
+            while !request.ends_with(b"\r\n\r\n") {
+                let mut byte = [0];
+                if connection.read_exact(&mut byte).is_err() {
+                    break;
+                }
+                request.extend(byte);
+            }
+            let request = String::from_utf8_lossy(&request).replace("\r\n", "\n");
+            let path = request.split(' ').nth(1).unwrap_or_default().to_owned();
+            let status = match path.strip_prefix("/redirect") {
+                Some(path) => format!("302 Found\r\nlocation: http://a{path}"),
+                None => "200 OK".to_owned(),
+            };
+            let answer = format!("HTTP/1.1 {status}\r\ncontent-length: 0\r\nconnection: close\r\n\r\n");
+            let _ = connection.write_all(answer.as_bytes());
+            if tell.send(request).is_err() {
+                return;
+            }
+        }
+    });
+    told
+}
+
+/// The values of a header in what was sent.
+fn values<'a>(sent: &'a str, name: &str) -> Vec<&'a str> {
+    let lines = sent.lines().filter_map(|line| line.split_once(": "));
+    lines.filter(|(found, _)| found.eq_ignore_ascii_case(name)).map(|(_, value)| value).collect()
+}
+
+/// Envoy runs the filters again, over the headers that they have left.
+#[test]
+fn after_an_internal_redirect_clients_are_who_they_were_and_strangers_are_told_nothing() {
+    const ID: &str = "x-envoy-peer-metadata-id";
+    const METADATA: &str = "x-envoy-peer-metadata";
+    let (Some(binary), Some(module)) = (envoy(), module()) else { return };
+    let [admin, gateway, inbound, headers, baggage] = std::array::from_fn(|_| free_port());
+    let (server, serving) = listen();
+    let log = log_of(gateway).with_extension("access");
+    let ports = [
+        ("ADMIN", admin),
+        ("GATEWAY", gateway),
+        ("INBOUND", inbound),
+        ("HEADERS", headers),
+        ("BAGGAGE", baggage),
+        ("SERVER", serving),
+    ];
+    let paths = [("LOG", &*log), ("MODULE", &*module)];
+    let _envoy = Envoy::start(&binary, "redirect", &ports, &paths, &log_of(gateway));
+    let told = redirecting(server);
+    let client = format!("{ID}: a-client\r\n{}", header("front"));
+    let of_workload = "baggage: app.name=front,user=7\r\n";
+    // The listener, what the client says, whether it is answered, who it is, and whether the mesh is told by headers.
+    for (port, said, answered, known, by_headers) in [
+        (gateway, "", false, "- -", true),
+        (gateway, &client, true, "a-client front", true),
+        (inbound, "", false, "- -", false),
+        (inbound, &client, true, "a-client front", false),
+        (headers, "", false, "- -", true),
+        (baggage, of_workload, false, "unknown front", false),
+    ] {
+        for path in ["/mesh", "/external"] {
+            let case = format!("{port}{}", said.len());
+            let answer = get(port, &format!("/redirect{path}"), &format!("x-case: {case}\r\n{said}"));
+            assert_eq!(status(&answer), "200", "{case} {path}");
+            let answers = [ID, METADATA].map(|name| !values(&answer, name).is_empty());
+            assert_eq!(answers, [answered; 2], "{case} {path}: {answer}");
+            let [first, second] = std::array::from_fn(|_| told.recv().expect("the server is asked twice"));
+            for (sent, mesh) in [(&first, true), (&second, path == "/mesh")] {
+                let own = [ID, METADATA].map(|name| values(sent, name).len());
+                assert_eq!(own, [usize::from(mesh && by_headers); 2], "{case} {path}: {sent}");
+                let own = sent.contains("k8s.workload.name=gateway");
+                assert_eq!(own, mesh && port == baggage, "{case} {path}: {sent}");
+                assert!(port != baggage || sent.contains("user=7"), "{case} {path}: {sent}");
+            }
+            let line = format!("{case} {path} {known}");
+            wait_for(&format!("the access log has {line}"), || {
+                let text = std::fs::read_to_string(&log).unwrap_or_default();
+                text.lines().any(|found| found == line).then_some(())
+            });
+        }
     }
 }
 

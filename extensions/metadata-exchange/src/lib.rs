@@ -49,6 +49,8 @@ impl Extension for MetadataExchange {
         let local = Local::new(&config, &node::read()?);
         for end in [DOWNSTREAM, UPSTREAM] {
             Property::new(end.peer).flat_buffer(Peer::FLAT_SCHEMA).lives(LifeSpan::Request).declare(root)?;
+            // As long: an internal redirect runs the filters again, over headers that this one has taken away.
+            Property::new(end.id).lives(LifeSpan::Request).declare(root)?;
         }
         let around = Around::new(root, &plans, plan::stated(&config));
         let refused = root.counter("metadata_exchange_refused")?;

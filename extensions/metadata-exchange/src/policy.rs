@@ -7,6 +7,9 @@ pub mod lru;
 pub mod peers;
 pub mod plan;
 
+use local::Local;
+use plan::Way;
+
 /// What a proxy says of its workload: base64 of a `google.protobuf.Struct`.
 pub const METADATA: &str = "x-envoy-peer-metadata";
 /// The id of the proxy's node.
@@ -29,6 +32,8 @@ pub struct Said<'a> {
     metadata: Header<'a>,
     /// All values of `baggage`, joined.
     pub baggage: Option<Vec<u8>>,
+    /// Whether Envoy says that it follows a redirect itself.
+    pub redirected: bool,
 }
 
 /// A header that must not be repeated.
@@ -45,13 +50,26 @@ impl<'a> Header<'a> {
         if self == Self::Absent { Self::Once(value) } else { Self::Repeated }
     }
 
+    fn is(self, value: &str) -> bool {
+        !value.is_empty() && matches!(self, Self::Once(found) if found == value.as_bytes())
+    }
+
     fn value(self) -> Option<&'a [u8]> {
         if let Self::Once(value) = self { Some(value).filter(|value| !value.is_empty()) } else { None }
     }
 }
 
+/// What of a request this proxy itself has written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Own {
+    /// The two headers.
+    pub headers: Has,
+    /// Its members of `baggage`.
+    pub baggage: bool,
+}
+
 /// For each of the two headers whether something holds.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Has {
     /// That of the id.
     pub id: bool,
@@ -68,6 +86,7 @@ impl<'a> Said<'a> {
                 b"x-envoy-peer-metadata" => said.metadata = said.metadata.and(value),
                 b"x-envoy-peer-metadata-id" => said.id = said.id.and(value),
                 b"baggage" => said.add_baggage(value),
+                b"x-envoy-original-url" => said.redirected = true,
                 _ => {}
             }
         }
@@ -83,6 +102,27 @@ impl<'a> Said<'a> {
                 baggage.extend_from_slice(value);
             }
         }
+    }
+
+    /// Forgets what this proxy itself has written in these ways, and tells what that was: after an internal redirect
+    /// Envoy runs the filters again, over the headers that they left.
+    pub fn forget_own(&mut self, local: &Local, ways: &[Way]) -> Own {
+        let mut own = Own::default();
+        if ways.contains(&Way::Headers) {
+            own.headers = Has { id: self.id.is(&local.id), metadata: self.metadata.is(&local.metadata) };
+        }
+        if own.headers.id {
+            (self.id, self.believable) = (Header::Absent, None);
+        }
+        if own.headers.metadata {
+            self.metadata = Header::Absent;
+        }
+        let rest = self.baggage.as_deref().filter(|_| ways.contains(&Way::Baggage));
+        if let Some(rest) = rest.and_then(|sent| baggage::without(sent, &local.baggage)) {
+            self.baggage = Some(rest).filter(|rest| !rest.is_empty());
+            own.baggage = true;
+        }
+        own
     }
 
     /// The id, if it is one that can be believed.

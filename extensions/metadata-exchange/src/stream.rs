@@ -3,9 +3,9 @@
 use crate::MetadataExchange;
 use crate::around::Found;
 use crate::policy::plan::{Plan, Way};
-use crate::policy::{BAGGAGE, Has, ID, METADATA, Said, UNKNOWN_ID, baggage};
+use crate::policy::{BAGGAGE, Has, ID, METADATA, Own, Said, UNKNOWN_ID, baggage};
 use proxy_wasm_kit::prelude::*;
-use proxy_wasm_kit::set_filter_state;
+use proxy_wasm_kit::{property, set_filter_state};
 use std::fmt::Display;
 
 /// The filter state of one end of a stream.
@@ -42,14 +42,20 @@ impl HttpFilter for Stream {
         let plugin = &*self.plugin;
         let around = plugin.around.of_request();
         let headers = request.headers().snapshot()?;
-        let said = Said::in_headers(headers.iter());
+        let mut said = Said::in_headers(headers.iter());
+        let has = said.has();
         let plan = plugin.plans.of(around.side);
+        let own = said.forget_own(&plugin.local, &plan.tell_upstream);
         plugin.remember(&said, &plan.ask_downstream, DOWNSTREAM);
-        self.request = Some(Request { around, says: said.says() });
+        self.request = Some(Request { around, says: plugin.says(&said, own) });
         let ways: &[Way] = if plan.knows_server(around.cluster) { &plan.tell_upstream } else { &[] };
         let telling = asking(ways);
-        plugin.edit(&request.headers(), said.has(), telling, plan.strip_request)?;
-        plugin.edit_baggage(&request.headers(), &said, telling, plan.strip_baggage)?;
+        let strip = Has {
+            id: has.id && (plan.strip_request || own.headers.id),
+            metadata: has.metadata && (plan.strip_request || own.headers.metadata),
+        };
+        plugin.edit(&request.headers(), strip, telling)?;
+        plugin.edit_baggage(&request.headers(), &said, own.baggage, telling, plan.strip_baggage)?;
         Ok(Flow::Continue)
     }
 
@@ -60,8 +66,8 @@ impl HttpFilter for Stream {
         let plan = plugin.plans.of(request.around.side);
         let telling = answering(plan, request);
         if is_blind(plan, telling) {
-            let all = Has { id: true, metadata: true };
-            plugin.edit(&response.headers(), all, telling, plan.strip_response)?;
+            let strip = Has { id: plan.strip_response, metadata: plan.strip_response };
+            plugin.edit(&response.headers(), strip, telling)?;
             return Ok(Flow::Continue);
         }
         let headers = response.headers().snapshot()?;
@@ -69,8 +75,10 @@ impl HttpFilter for Stream {
         if plan.knows_server(request.around.cluster) {
             plugin.remember(&said, &plan.ask_upstream, UPSTREAM);
         }
-        plugin.edit(&response.headers(), said.has(), telling, plan.strip_response)?;
-        plugin.edit_baggage(&response.headers(), &said, telling, plan.strip_baggage)?;
+        let Has { id, metadata } = said.has();
+        let strip = Has { id: id && plan.strip_response, metadata: metadata && plan.strip_response };
+        plugin.edit(&response.headers(), strip, telling)?;
+        plugin.edit_baggage(&response.headers(), &said, false, telling, plan.strip_baggage)?;
         Ok(Flow::Continue)
     }
 
@@ -162,22 +170,33 @@ impl MetadataExchange {
         }
     }
 
-    fn edit(
-        &self,
-        headers: &HeadersMut<'_>,
-        has: Has,
-        telling: Telling,
-        strip: bool,
-    ) -> Result<(), HostError> {
-        let Self { local, .. } = self;
-        put(headers, ID, has.id && strip, telling.id.then_some(&local.id))?;
-        put(headers, METADATA, has.metadata && strip, telling.metadata.then_some(&local.metadata))
+    /// What the client has said, in this pass or in one before an internal redirect: then the headers may be gone, and
+    /// filter state is still there.
+    fn says(&self, said: &Said<'_>, own: Own) -> Has {
+        let says = said.says();
+        if !said.redirected && own == Own::default() || says != Has::default() {
+            return says;
+        }
+        let noted = |name| property(&[name]).ok().flatten();
+        match noted(DOWNSTREAM.id) {
+            // Known by its baggage.
+            Some(id) if *id == *UNKNOWN_ID => says,
+            id => Has { id: id.is_some(), metadata: noted(DOWNSTREAM.peer).is_some() },
+        }
     }
 
+    fn edit(&self, headers: &HeadersMut<'_>, strip: Has, telling: Telling) -> Result<(), HostError> {
+        let Self { local, .. } = self;
+        put(headers, ID, strip.id, telling.id.then_some(&local.id))?;
+        put(headers, METADATA, strip.metadata, telling.metadata.then_some(&local.metadata))
+    }
+
+    /// What was `said` there is without own members; whether there were some, `had_own` tells.
     fn edit_baggage(
         &self,
         headers: &HeadersMut<'_>,
         said: &Said<'_>,
+        had_own: bool,
         telling: Telling,
         strip: bool,
     ) -> Result<(), HostError> {
@@ -185,7 +204,8 @@ impl MetadataExchange {
         if telling.baggage && !own.is_empty() {
             return headers.set(BAGGAGE, baggage::merged(sent, own));
         }
-        match sent.filter(|_| strip).and_then(baggage::stripped) {
+        let stripped = sent.filter(|_| strip).and_then(baggage::stripped);
+        match stripped.or_else(|| had_own.then(|| sent.unwrap_or_default().to_vec())) {
             Some(left) if left.is_empty() => headers.remove(BAGGAGE),
             Some(left) => headers.set(BAGGAGE, left),
             None => Ok(()),

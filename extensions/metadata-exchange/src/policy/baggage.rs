@@ -132,3 +132,10 @@ pub fn merged(sent: Option<&[u8]>, own: &str) -> Vec<u8> {
 pub fn stripped(sent: &[u8]) -> Option<Vec<u8>> {
     members(sent).any(is_workload).then(|| merged(Some(sent), ""))
 }
+
+/// The header without the own members, where all of them stand in it; `None` where they do not.
+pub fn without(sent: &[u8], own: &str) -> Option<Vec<u8>> {
+    let is_own = |member: &&[u8]| members(own.as_bytes()).any(|own| own == *member);
+    let all = !own.is_empty() && members(own.as_bytes()).all(|own| members(sent).any(|member| member == own));
+    all.then(|| members(sent).filter(|member| !is_own(member)).collect::<Vec<_>>().join(&b','))
+}

@@ -5,7 +5,7 @@ use super::frame::{self, Sender, Start};
 use super::local::{Local, Node};
 use super::peers::{Peers, Refusal, encode};
 use super::plan::{Cluster, Plans, Side, Way};
-use super::{Has, ID, METADATA, Said};
+use super::{Has, ID, METADATA, Own, Said};
 use crate::config::Config;
 use proptest::prelude::*;
 use proxy_wasm_kit_mesh::message::{MAX_BYTES, Struct, Value};
@@ -114,6 +114,41 @@ fn headers_count_once() {
         let headers = [(ID, id)];
         assert!(said(&headers).fault().is_some() && said(&headers).id().is_none());
     }
+}
+
+#[test]
+fn what_this_proxy_has_written_itself_was_said_by_nobody() {
+    let local =
+        Local { id: "me".into(), metadata: "m".into(), baggage: "a=1,b=2".into(), ..Local::default() };
+    let both = [Way::Headers, Way::Baggage];
+    let own = |id, metadata, baggage| Own { headers: Has { id, metadata }, baggage };
+    type Case<'a> = (&'a [(&'a str, &'a [u8])], &'a [Way], Own, Has, Option<&'a [u8]>);
+    let cases: [Case<'_>; 6] = [
+        (&[(ID, b"me"), (METADATA, b"m")], &both, own(true, true, false), Has::default(), None),
+        (
+            &[(ID, b"me"), (METADATA, b"n")],
+            &both,
+            own(true, false, false),
+            Has { id: false, metadata: true },
+            None,
+        ),
+        // Who is not told by headers did not get these from this proxy.
+        (&[(ID, b"me")], &[Way::Baggage], Own::default(), Has { id: true, metadata: false }, None),
+        (&[("baggage", b"a=1,b=2")], &both, own(false, false, true), Has::default(), None),
+        (&[("baggage", b"a=1, c=3 ,b=2")], &both, own(false, false, true), Has::default(), Some(b"c=3")),
+        (&[("baggage", b"a=1,c=3")], &both, Own::default(), Has::default(), Some(b"a=1,c=3")),
+    ];
+    for (headers, ways, own, says, baggage) in cases {
+        let mut said = said(headers);
+        assert_eq!(said.forget_own(&local, ways), own, "{headers:?}");
+        assert_eq!((said.says(), said.baggage.as_deref()), (says, baggage), "{headers:?}");
+        assert_eq!(
+            (said.id(), said.metadata()),
+            (said.id().filter(|_| says.id), said.metadata().filter(|_| says.metadata))
+        );
+    }
+    let nothing = [(ID, &b""[..]), ("baggage", b"")];
+    assert_eq!(said(&nothing).forget_own(&Local::default(), &both), Own::default());
 }
 
 #[test]
