@@ -1,6 +1,6 @@
 //! Who verifies signatures: the proxy where it can, which is twenty to forty times as fast, and the sandbox for the rest.
 
-use crate::policy::{self, Scheme};
+use crate::policy::{self, Algorithm, Scheme};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use proxy_wasm_kit::foreign::{self, PublicKey, Verdict, sandbox};
@@ -54,6 +54,15 @@ impl Signatures {
             shortest = shortest.min(now()?.duration_since(start).unwrap_or_default());
         }
         Ok((is_right, shortest))
+    }
+
+    /// Whether these take microseconds: the proxy verifies them, or they are only a hash.
+    pub(crate) fn are_quick(self, algorithm: Algorithm) -> bool {
+        match algorithm {
+            Algorithm::Rs(_) | Algorithm::Es(_) => self.by_proxy,
+            Algorithm::Ps(_) | Algorithm::EdDsa => false,
+            Algorithm::Hs(_) => true,
+        }
     }
 
     pub(crate) fn verify(self, scheme: Scheme, key: &[u8], text: &[u8], signature: &[u8]) -> bool {
