@@ -13,7 +13,7 @@ pub use unsupported::Unsupported;
 
 use proxy_wasm_kit::lenient::{flag, whole_number};
 use proxy_wasm_kit::{Config, Schema};
-use scalar::{present, present_number};
+use scalar::{named, present, present_number};
 use serde::Deserialize;
 use std::collections::BTreeMap;
 
@@ -22,7 +22,7 @@ use std::collections::BTreeMap;
 #[serde(deny_unknown_fields)]
 pub struct Config {
     /// Who issues tokens, by a name for each.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "named")]
     pub providers: BTreeMap<String, Provider>,
     /// The same in the fields of Istio's RequestAuthentication, instead of `providers`, `rules` and `requires`.
     #[serde(default, rename = "jwtRules", deserialize_with = "present")]
@@ -37,7 +37,7 @@ pub struct Config {
     #[serde(default, deserialize_with = "present")]
     pub requires: Option<Requirement>,
     /// Requirements by name, for `requirement_name` of a rule.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "named")]
     pub requirement_map: BTreeMap<String, Requirement>,
     /// What claims do to a request that passes, one after the other.
     #[serde(default)]
@@ -470,6 +470,7 @@ pub struct FilterStateRule {
     /// Its name, for example `wasm.NAME` of what a plugin has set.
     pub name: String,
     /// What is required, by value.
+    #[serde(deserialize_with = "named")]
     #[schema(json = r#""type":"object","additionalProperties":{"type":"object"}"#)]
     pub requires: BTreeMap<String, Requirement>,
 }

@@ -5,6 +5,7 @@ mod algorithm;
 mod cache;
 mod claims;
 mod compile;
+mod contradiction;
 mod der;
 mod extract;
 mod failure;

@@ -1,6 +1,6 @@
 //! What claims do to a request, as an operator writes it.
 
-use super::scalar::{one_or_more, present};
+use super::scalar::{named, one_or_more, present};
 use proxy_wasm_kit::Schema;
 use proxy_wasm_kit::lenient::flag;
 use serde::Deserialize;
@@ -33,7 +33,7 @@ pub struct Action {
     #[serde(default)]
     pub query: QueryAction,
     /// Filter state, for other filters and access logs: `wasm.NAME` by name.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "named")]
     pub filter_state: BTreeMap<String, String>,
 }
 
@@ -97,7 +97,7 @@ pub struct HeaderAction {
 #[serde(deny_unknown_fields)]
 pub struct QueryAction {
     /// Parameters by name, with templates.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "named")]
     pub set: BTreeMap<String, String>,
     /// Parameters that go.
     #[serde(default)]

@@ -4,6 +4,7 @@ use proxy_wasm_kit::lenient::whole_number;
 use serde::Deserialize;
 use serde::de::value::{MapAccessDeserializer, SeqAccessDeserializer};
 use serde::de::{Deserializer, Error, MapAccess, SeqAccess, Unexpected, Visitor};
+use std::collections::BTreeMap;
 use std::fmt;
 use std::marker::PhantomData;
 use std::time::Duration;
@@ -42,6 +43,35 @@ pub(super) fn one_or_more<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
     }
 
     from.deserialize_any(OneOrMore(PhantomData))
+}
+
+/// Members of an object by name. Of two with one name, readers take the first, the last, or both: it is a mistake.
+pub(super) fn named<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
+    from: D,
+) -> Result<BTreeMap<String, T>, D::Error> {
+    struct Named<T>(PhantomData<T>);
+
+    impl<'de, T: Deserialize<'de>> Visitor<'de> for Named<T> {
+        type Value = BTreeMap<String, T>;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("an object")
+        }
+
+        fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Self::Value, A::Error> {
+            let mut all = BTreeMap::new();
+            while let Some(name) = members.next_key::<String>()? {
+                if all.contains_key(&name) {
+                    return Err(A::Error::custom(format!("expected {name:?} once, found it twice")));
+                }
+                let member = members.next_value()?;
+                all.insert(name, member);
+            }
+            Ok(all)
+        }
+    }
+
+    from.deserialize_map(Named(PhantomData))
 }
 
 /// A time, as Envoy writes it in YAML: `5s`, `0.25s`, `{seconds: 5}`; or a number of seconds.

@@ -362,6 +362,9 @@ impl HeaderEdit {
             (Some(edit), None) => edit,
             _ => return Err(Mistake::at("", "expected exactly one of set, add, default, remove")),
         };
+        if from.remove && (from.otherwise.is_some() || from.separator.is_some()) {
+            return Err(Mistake::at("remove", "expected neither otherwise nor separator with it"));
+        }
         if from.separator.as_ref().is_some_and(String::is_empty) {
             return Err(Mistake::at("separator", "expected a text that is not empty"));
         }

@@ -11,7 +11,7 @@ use super::pattern::Pattern;
 use super::provider::{PayloadHeader, Provider};
 use super::requirement::Requirement;
 use super::rules::Matcher;
-use super::{Policy, StateRules, Uri, istio, unsupported};
+use super::{Policy, StateRules, Uri, contradiction, istio, unsupported};
 use crate::config::{self, Config, Segment, Trust};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -82,7 +82,7 @@ fn compile_translated(config: &Config, key: [u8; 16]) -> Result<Policy> {
         providers.push(provider);
     }
     check_values(config)?;
-    check_trust(config)?;
+    contradiction::check(config)?;
     let requirements = Requirements { names: &names, config };
     // Also those that no rule uses: a mistake there is one.
     config.requirement_map.keys().try_for_each(|name| {
@@ -151,22 +151,6 @@ fn actions(config: &Config, providers: &[&str]) -> Result<Vec<Action>> {
             .map_err(|mistake: Mistake| mistake.within(&format!("actions[{number}]")))
     };
     config.actions.iter().enumerate().map(one).collect()
-}
-
-/// Whose claims count is said once.
-fn check_trust(config: &Config) -> Result<()> {
-    let has_tokens = !config.providers.is_empty() || !config.rules.is_empty() || config.requires.is_some();
-    match (config.trust, &config.metadata) {
-        (Trust::Metadata, _) if has_tokens => Err(Mistake::at(
-            "trust",
-            "claims of metadata are not verified here: expected no providers, rules, requires",
-        )),
-        (Trust::Metadata, _) if config.actions.is_empty() => {
-            Err(Mistake::at("actions", "expected at least one"))
-        }
-        (Trust::Tokens, Some(_)) => Err(Mistake::at("metadata", "expected it with `trust: metadata` alone")),
-        _ => Ok(()),
-    }
 }
 
 fn managed(provider: &Provider) -> impl Iterator<Item = String> {

@@ -76,6 +76,9 @@ fn provider(rule: JwtRule) -> Result<Provider, Mistake> {
     if rule.jwks_uri.is_none() && rule.jwks_cluster.is_some() {
         return Err(Mistake::at("jwksCluster", "expected it with jwksUri alone"));
     }
+    if rule.jwks_uri.is_none() && rule.timeout.is_some() {
+        return Err(Mistake::at("timeout", "expected it with jwksUri alone"));
+    }
     let cluster = rule.jwks_cluster.clone();
     let (local_jwks, remote_jwks) = match (rule.jwks, rule.jwks_uri) {
         (Some(text), None) => (Some(LocalJwks { inline_string: Some(text), ..LocalJwks::default() }), None),
