@@ -4,8 +4,10 @@ use super::*;
 use crate::signatures::in_sandbox;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use hmac::{Hmac, KeyInit, Mac};
 use proptest::prelude::*;
 use serde_json::{Value, json};
+use sha2::Sha256;
 use std::cell::Cell;
 
 /// A time, and how many signatures were verified.
@@ -238,8 +240,88 @@ fn a_megabyte_is_refused_before_it_is_read() {
     assert_eq!(at.1.get(), 0);
 }
 
+/// What is signed by the secret, whatever it is.
+fn signed(header: &Value, claims: &Value) -> String {
+    let secret = "AyM1SysPpbyDfgZld3umj1qzKObwVMkoqQ-EstJQLr_T-1qS0gZH75aKtMN3Yj0iPS4hcgUuTwjAzZr1Z9CAow";
+    let encode = |json: &Value| URL_SAFE_NO_PAD.encode(json.to_string());
+    let text = format!("{}.{}", encode(header), encode(claims));
+    let keyed = Hmac::<Sha256>::new_from_slice(&URL_SAFE_NO_PAD.decode(secret).unwrap()).unwrap();
+    let mac = keyed.chain_update(&text).finalize().into_bytes();
+    format!("{text}.{}", URL_SAFE_NO_PAD.encode(mac))
+}
+
+/// Nothing, one of the values that are good, or any other.
+fn member(good: Vec<Value>) -> impl Strategy<Value = Option<Value>> {
+    let times = [-61, -60, -1, 0, 1, 60, 61, 999, 1000, 1001].map(|by| json!(THEN.checked_add_signed(by)));
+    let mut any = json!([
+        null, true, "", "joe", "jo", "svc", "a", "b", "1300819000", [], {}, ["a"], ["x", "b"], ["x"], ["a", 1], [["a"]],
+        {"a": 1}, 0, -1, -0.5, 1e300, u64::MAX, i64::MAX, THEN as f64 - 60.5, THEN as f64 + 60.5, "HS256", "none", ["HS256"]
+    ]);
+    any.as_array_mut().unwrap().extend(times);
+    let any = any.as_array().unwrap().clone();
+    let some = |values: Vec<Value>| prop::sample::select(values).prop_map(Some);
+    prop_oneof![12 => some(good), 1 => some(any), 1 => Just(None)]
+}
+
+fn object(names: &[&str], values: Vec<Option<Value>>) -> Value {
+    let there = names.iter().zip(values).filter_map(|(name, value)| Some(((*name).to_owned(), value?)));
+    Value::Object(there.collect())
+}
+
+/// Whether a provider who asks for all of it takes such a token, in the simplest words.
+fn is_good(header: &Value, claims: &Value) -> bool {
+    let time = |name: &str| match claims.get(name) {
+        None => Ok(None),
+        Some(time) => time.as_f64().filter(|time| *time >= 0.0).map(Some).ok_or(()),
+    };
+    let (Ok(Some(end)), Ok(start), Ok(issued)) = (time("exp"), time("nbf"), time("iat")) else {
+        return false;
+    };
+    let audience = match &claims["aud"] {
+        Value::Array(list) => list.clone(),
+        one => vec![one.clone()],
+    };
+    let (then, end) = (THEN as f64, end.floor());
+    header["alg"] == "HS256"
+        && header.get("kid").is_none_or(|kid| kid == "a")
+        && header.get("crit").is_none()
+        && claims["iss"] == "joe"
+        && claims["sub"].as_str().is_some_and(|subject| subject.starts_with("svc"))
+        && audience.iter().all(Value::is_string)
+        && audience.iter().any(|one| one == "a" || one == "b" || one == "https://b/")
+        && (then - 60.0..=then + 1000.0).contains(&end)
+        && start.is_none_or(|start| start.ceil() <= then + 60.0)
+        && issued.is_none_or(|issued| issued.floor() <= then + 60.0)
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(2000))]
+
+    #[test]
+    fn what_is_signed_passes_if_it_is_good(
+        header in (member(vec![json!("HS256")]), member(vec![json!("a")]), prop::option::weighted(0.05, Just(json!(["exp"])))),
+        (issuer, subject) in (member(vec![json!("joe")]), member(vec![json!("svc"), json!("svc:a")])),
+        audience in member(vec![json!("a"), json!("https://b/"), json!(["x", "b"])]),
+        end in member(vec![json!(THEN), json!(THEN - 60), json!(THEN + 1000)]),
+        (start, issued) in (member(vec![json!(THEN + 60)]), member(vec![json!(1.5)])),
+    ) {
+        let key = json!({"kty": "oct", "kid": "a", "k": "AyM1SysPpbyDfgZld3umj1qzKObwVMkoqQ-EstJQLr_T-1qS0gZH75aKtMN3Yj0iPS4hcgUuTwjAzZr1Z9CAow"});
+        let policy = policy(json!({
+            "providers": {"joe": {
+                "issuer": "joe", "audiences": ["a", "b"], "subjects": {"prefix": "svc"}, "max_lifetime": 1000,
+                "algorithms": ["HS256"], "local_jwks": {"keys": [key]},
+            }},
+            "requires": {"provider_name": "joe"},
+        }));
+        let header = object(&["alg", "kid", "crit"], vec![header.0, header.1, header.2]);
+        let claims = object(
+            &["iss", "sub", "aud", "exp", "nbf", "iat"],
+            vec![issuer, subject, audience, end, start, issued],
+        );
+        let verdict = verdict(&policy, &signed(&header, &claims), &At(THEN, Cell::new(0)));
+        let expected = is_good(&header, &claims);
+        prop_assert_eq!(verdict.is_none(), expected, "{} {} {:?}", header, claims, verdict);
+    }
 
     #[test]
     fn no_bytes_harm(
