@@ -119,11 +119,13 @@ fn decode_entry(mut wire: &[u8], depth: u8) -> Result<(String, Value), Malformed
             _ => return Err(Malformed::Form),
         }
     }
-    key.zip(value).ok_or(Malformed::Form)
+    // As in all messages of this language, what is not there has the default of its type.
+    Ok((key.unwrap_or_default(), value.unwrap_or(Value::Null)))
 }
 
 fn decode_value(mut wire: &[u8], depth: u8) -> Result<Value, Malformed> {
-    let field = wire::take(&mut wire)?.ok_or(Malformed::Form)?;
+    // Unset, as C++ writes what nobody has filled in.
+    let Some(field) = wire::take(&mut wire)? else { return Ok(Value::Null) };
     if !wire.is_empty() {
         return Err(Malformed::Form);
     }

@@ -12,17 +12,18 @@ const EXTERNAL: i64 = 8;
 /// For the one that takes what has no other.
 const PASSTHROUGH: i64 = 16;
 
-/// The side and the sum of those. Of a stream without a cluster nothing of it can be asked.
+/// The side and the sum of those. A mark counts unless it is `false`, and a cluster that is not known counts as external: who
+/// is in doubt is told nothing.
 const BOTH: &str = r#"(has(xds.listener_direction) ? xds.listener_direction : 0)
  + (has(xds.cluster_metadata)
   ? (xds.cluster_name == "PassthroughCluster" ? 16 : 0)
   + ("istio" in xds.cluster_metadata.filter_metadata
    ? ("disable_mx" in xds.cluster_metadata.filter_metadata["istio"]
-    && xds.cluster_metadata.filter_metadata["istio"]["disable_mx"] == true ? 4 : 0)
+    && xds.cluster_metadata.filter_metadata["istio"]["disable_mx"] != false ? 4 : 0)
    + ("external" in xds.cluster_metadata.filter_metadata["istio"]
-    && xds.cluster_metadata.filter_metadata["istio"]["external"] == true ? 8 : 0)
+    && xds.cluster_metadata.filter_metadata["istio"]["external"] != false ? 8 : 0)
    : 0)
-  : 0)"#;
+  : 8)"#;
 
 /// Asks the proxy, for each stream: Envoy 1.40 has one plugin for all listeners with the same configuration, whatever
 /// their direction (1.36 has one for each).
@@ -52,7 +53,8 @@ impl Around {
         let asks = |side| stated.is_none_or(|stated| stated == side) && plans.of(side).asks_for_cluster();
         let cluster = [asks(Side::Inbound), asks(Side::Outbound) || asks(Side::Unspecified)];
         let both = cluster.contains(&true).then(|| root.expression(BOTH));
-        let both = both.and_then(|both| both.inspect_err(|error| log::warn!("{error}")).ok());
+        let tell = |error: &_| log::warn!("{error}; all clusters count as outside of the mesh");
+        let both = both.and_then(|both| both.inspect_err(tell).ok());
         Self {
             stated,
             side: stated.is_none() && plans.differ(),
@@ -83,11 +85,14 @@ impl Around {
         if side == Side::Inbound { inbound } else { others }
     }
 
-    /// One host call; where that fails, as without CEL, one for the side alone.
+    /// One host call; where that fails, as without CEL, one for the side alone, and the cluster is in doubt.
     fn ask_both(&self) -> Found {
         match self.both.as_ref().and_then(|both| both.evaluate().ok()) {
             Some(number) => found(self.stated, number),
-            None => Found { side: self.stated.unwrap_or_else(side), ..Found::default() },
+            None => {
+                let cluster = Cluster { disabled: false, external: true };
+                Found { side: self.stated.unwrap_or_else(side), cluster }
+            }
         }
     }
 

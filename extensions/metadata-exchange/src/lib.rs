@@ -15,9 +15,7 @@ use connection::Connection;
 use policy::local::Local;
 use policy::peers::Peers;
 use policy::plan::{self, Plans};
-use proxy_wasm_kit::foreign::{LifeSpan, Property};
 use proxy_wasm_kit::prelude::*;
-use proxy_wasm_kit_mesh::Peer;
 use std::cell::RefCell;
 use stream::{DOWNSTREAM, Stream, UPSTREAM};
 use tcp::Tcp;
@@ -47,11 +45,9 @@ impl Extension for MetadataExchange {
             root.complain(ConfigError::at(path, why));
         }
         let local = Local::new(&config, &node::read()?);
-        for end in [DOWNSTREAM, UPSTREAM] {
-            Property::new(end.peer).flat_buffer(Peer::FLAT_SCHEMA).lives(LifeSpan::Request).declare(root)?;
-            // As long: an internal redirect runs the filters again, over headers that this one has taken away.
-            Property::new(end.id).lives(LifeSpan::Request).declare(root)?;
-        }
+        local.complaint().iter().for_each(|complaint| log::warn!("{complaint}"));
+        DOWNSTREAM.declare(root)?;
+        UPSTREAM.declare(root)?;
         let around = Around::new(root, &plans, plan::stated(&config));
         let refused = root.counter("metadata_exchange_refused")?;
         let tcp = Tcp::new(root, &local)?;

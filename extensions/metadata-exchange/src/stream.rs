@@ -4,8 +4,10 @@ use crate::MetadataExchange;
 use crate::around::Found;
 use crate::policy::plan::{Plan, Way};
 use crate::policy::{BAGGAGE, Has, ID, METADATA, Own, Said, UNKNOWN_ID, baggage};
+use proxy_wasm_kit::foreign::{LifeSpan, Property};
 use proxy_wasm_kit::prelude::*;
 use proxy_wasm_kit::{property, set_filter_state};
+use proxy_wasm_kit_mesh::Peer;
 use std::fmt::Display;
 
 /// The filter state of one end of a stream.
@@ -17,6 +19,14 @@ pub(crate) struct End {
 
 pub(crate) const DOWNSTREAM: End = End { peer: "downstream_peer", id: "downstream_peer_id" };
 pub(crate) const UPSTREAM: End = End { peer: "upstream_peer", id: "upstream_peer_id" };
+
+impl End {
+    /// For as long as the request: an internal redirect runs the filters again, over headers that this one took away.
+    pub(crate) fn declare(self, root: &Root) -> Result<(), HostError> {
+        Property::new(self.peer).flat_buffer(Peer::FLAT_SCHEMA).lives(LifeSpan::Request).declare(root)?;
+        Property::new(self.id).lives(LifeSpan::Request).declare(root)
+    }
+}
 
 /// One stream.
 pub(crate) struct Stream {

@@ -69,8 +69,7 @@ fn depth_and_size_have_limits() {
 
 #[test]
 fn what_is_broken_is_refused() {
-    let broken: [(&str, &[u8]); 11] = [
-        ("no value", b""),
+    let broken: [(&str, &[u8]); 10] = [
         ("two values", &[0x08, 0, 0x08, 0]),
         ("a null that is not 0", &[0x08, 1]),
         ("a flag that is 2", &[0x20, 2]),
@@ -86,8 +85,18 @@ fn what_is_broken_is_refused() {
         assert_eq!(Struct::decode(&with_value(value)), Err(Malformed::Form), "{what}");
     }
     assert_eq!(Struct::decode(&with_value(&[0x1a, 1, 0xff])), Err(Malformed::Text));
-    assert_eq!(Struct::decode(b"\x0a\x03\x0a\x01a"), Err(Malformed::Form), "a name without a value");
     assert_eq!(Struct::decode(b"\x12\x00"), Err(Malformed::Form), "a field that a struct does not have");
+}
+
+#[test]
+fn what_is_not_there_is_a_default() {
+    let null = |name: &str| Ok([(name.to_owned(), Value::Null)].into_iter().collect());
+    assert_eq!(Struct::decode(&with_value(b"")), null("a"), "an unset value");
+    assert_eq!(Struct::decode(b"\x0a\x03\x0a\x01a"), null("a"), "a name without a value");
+    assert_eq!(Struct::decode(b"\x0a\x02\x12\x00"), null(""), "a value without a name");
+    assert_eq!(Struct::decode(b"\x0a\x00"), null(""), "neither");
+    let list = [("a".to_owned(), Value::List(vec![Value::Null]))].into_iter().collect();
+    assert_eq!(Struct::decode(&with_value(b"\x32\x02\x0a\x00")), Ok(list), "an unset value in a list");
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! What is told of the own workload, made once.
 
-use super::{baggage, peers, plan};
+use super::peers::{self, Peers};
+use super::{LONGEST_ID, baggage, is_id, plan};
 use crate::config::{Config, Metadata};
 use proxy_wasm_kit_mesh::message::{Struct, Value};
 use proxy_wasm_kit_mesh::{Peer, peer::key};
@@ -53,6 +54,23 @@ impl Local {
     /// With the metadata that Istio's native filter tells, and these labels.
     pub fn reduced(node: &Node, additional_labels: &[String]) -> Self {
         Self::telling(node, reduced(node, additional_labels))
+    }
+
+    /// Why peers with this plugin do not believe it, if they do not: each of them refuses it in silence.
+    pub fn complaint(&self) -> Option<String> {
+        if !self.id.is_empty() && !is_id(self.id.as_bytes()) {
+            let found = self.id.len();
+            return Some(format!(
+                "peers do not believe the id of this proxy's node ({found} bytes): at most {LONGEST_ID} bytes without control \
+                 characters can be one"
+            ));
+        }
+        let why = Peers::new(0).by_header(self.metadata.as_bytes()).err()?;
+        let remedy = "write \"metadata\": \"reduced\", which tells less, or mend the metadata of the node";
+        Some(format!(
+            "peers do not believe the metadata of this proxy ({} bytes): {why}; {remedy}",
+            self.metadata.len()
+        ))
     }
 
     fn telling(node: &Node, message: Struct) -> Self {

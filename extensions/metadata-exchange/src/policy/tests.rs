@@ -262,6 +262,23 @@ fn reduced_metadata_holds_what_the_native_filter_tells() {
 }
 
 #[test]
+fn who_would_not_be_believed_is_told() {
+    let complaint = |change: &dyn Fn(&mut Node)| {
+        let mut node = node();
+        change(&mut node);
+        Local::full(&node).complaint()
+    };
+    assert_eq!(complaint(&|_| {}), None);
+    assert_eq!(Local::full(&Node::default()).complaint(), None);
+    let long = complaint(&|node| node.peer.mesh_id = Some("m".repeat(MAX_BYTES)));
+    assert!(long.is_some_and(|told| told.contains("reduced")));
+    let many =
+        |node: &mut Node| node.peer.labels = (0..300).map(|label| (label.to_string(), "".into())).collect();
+    assert!(complaint(&many).is_some());
+    assert!(complaint(&|node| node.id = "x".repeat(1025)).is_some_and(|told| told.contains("the id of")));
+}
+
+#[test]
 fn only_owners_with_a_name_in_baggage_are_told() {
     let owned = |owner: &str| {
         let peer = Peer { workload_name: Some("w".into()), owner: Some(owner.into()), ..Peer::default() };
