@@ -155,7 +155,7 @@ fn modules_are_entered_for_nothing_that_they_have_no_use_for() {
 }
 
 /// The most bytes that a module may have: what somebody weighed, and a little more. docs/design.md says what they are.
-const MOST_BYTES: &[(&str, usize)] = &[("basic_auth.wasm", 460_000)];
+const MOST_BYTES: &[(&str, usize)] = &[("basic_auth.wasm", 467_000)];
 
 #[test]
 fn modules_that_were_weighed_do_not_grow_unseen() {
