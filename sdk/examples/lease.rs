@@ -24,7 +24,7 @@ impl Extension for Reports {
 impl HttpFilter for Make {
     fn on_request_headers(&mut self, request: &mut RequestHeaders<'_>) -> Result {
         // One for each request: even those of one worker exclude each other.
-        let lease = Lease::new("report", Duration::from_millis(300));
+        let lease = Lease::new("report", Duration::from_secs(3));
         if !lease.acquire()? {
             return Ok(Flow::Reply(Response::new(409).details("under_way")));
         }

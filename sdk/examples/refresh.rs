@@ -20,12 +20,12 @@ impl Extension for Tenants {
 
     fn configure(config: Config, root: &Root) -> Result<Self, ConfigError> {
         let directory = root.cluster(&config.cluster);
-        let lease = Lease::new(&config.cluster, Duration::from_millis(150));
+        let lease = Lease::new(&config.cluster, Duration::from_millis(600));
         let shared = Shared::<Vec<String>>::at(config.cluster);
         let fetched = shared.clone();
         root.every(Duration::from_millis(100), async move || {
             if lease.acquire()? {
-                fetched.set(&directory.get("/tenants").timeout_ms(50).send().await?.json()?)?;
+                fetched.set(&directory.get("/tenants").timeout_ms(500).send().await?.json()?)?;
             }
             Ok(())
         });
@@ -54,6 +54,6 @@ impl HttpFilter for Gate {
             let known = tenants.iter().any(|known| tenant == known.as_str());
             Ok(if known { Flow::Continue } else { Flow::Reply(Response::new(403)) })
         });
-        Ok(flow.within(Duration::from_millis(500)))
+        Ok(flow.within(Duration::from_secs(3)))
     }
 }
