@@ -77,7 +77,9 @@ fn made_of(input: &[u8]) -> Vec<u8> {
 fn check(expected: &Token, upstream: &[jwt::Header]) {
     assert_eq!(jwt::values(upstream, "x-payload"), [expected.payload.as_bytes()]);
     let is_clean = |text: &&str| {
-        !text.is_empty() && text.trim() == *text && !text.contains(|letter: char| letter.is_ascii_control() && letter != '\t')
+        !text.is_empty()
+            && text.trim() == *text
+            && !text.contains(|letter: char| letter.is_ascii_control() && letter != '\t')
     };
     let subject: Vec<&[u8]> = expected.text("sub").filter(is_clean).map(str::as_bytes).into_iter().collect();
     assert_eq!(jwt::values(upstream, "x-sub"), subject);
