@@ -414,7 +414,7 @@ pub struct Match {
     /// Refused: not known here.
     #[serde(default, deserialize_with = "present")]
     pub dynamic_metadata: Option<Unsupported>,
-    /// Refused: `filter_state_rules` can say so.
+    /// Refused: `filter_state_rules` can say so, for requests that no rule is for.
     #[serde(default, deserialize_with = "present")]
     pub filter_state: Option<Unsupported>,
     /// Refused: `headers` can say so.

@@ -57,6 +57,11 @@ impl Pattern {
         })
     }
 
+    /// The text, if no other is a match.
+    pub(super) fn exact(&self) -> Option<&str> {
+        if let Kind::Exact(text) = &self.kind { Some(text) } else { None }
+    }
+
     pub(super) fn is_expression(&self) -> bool {
         matches!(self.kind, Kind::Regex(_))
     }

@@ -29,6 +29,8 @@ enum PathMatch {
 struct HeaderTest {
     name: String,
     test: Test,
+    /// Of a host that has to be exactly this: without its port, too.
+    plain_host: Option<Vec<u8>>,
     missing_is_empty: bool,
     invert: bool,
 }
@@ -123,12 +125,18 @@ impl HeaderTest {
         };
         let missing_is_empty = from.treat_missing_header_as_empty;
         let (name, invert) = (from.name.to_ascii_lowercase(), from.invert_match);
+        let plain_host = match &test {
+            Test::Value(pattern) if is_host(&name) => {
+                pattern.exact().and_then(|text| plain_host(text.as_bytes()))
+            }
+            _ => None,
+        };
         if name == ":path" {
             let text =
                 "expected prefix, path, path_separated_prefix or safe_regex, which see what a path can mean";
             return Err(Mistake::at("name", text));
         }
-        Ok(Self { name, test, missing_is_empty, invert })
+        Ok(Self { name, test, plain_host, missing_is_empty, invert })
     }
 
     /// Several lines of a header are compared joined by a comma, as in Envoy.
@@ -139,6 +147,9 @@ impl HeaderTest {
             asked.request.headers_named(&self.name).map(|(_, value)| value).collect()
         };
         let met = match &self.test {
+            Test::Value(_) if asked.is_plain && self.plain_host.is_some() => {
+                self.plain_host.as_deref() == Some(asked.host)
+            }
             Test::Presence(wanted) => *wanted != (lines.is_empty() && !self.missing_is_empty),
             Test::Value(_) if lines.is_empty() && !self.missing_is_empty => return Ok(false),
             Test::Value(pattern) => match std::str::from_utf8(&lines.join(&b',')) {
@@ -149,14 +160,18 @@ impl HeaderTest {
         Ok(met != self.invert)
     }
 
-    /// A proxy knows no other `host`.
     fn is_host(&self) -> bool {
-        matches!(&*self.name, ":authority" | "host")
+        is_host(&self.name)
     }
 
     fn is_expression(&self) -> bool {
         matches!(&self.test, Test::Value(pattern) if pattern.is_expression())
     }
+}
+
+/// A proxy knows no other `host`.
+fn is_host(name: &str) -> bool {
+    matches!(name, ":authority" | "host")
 }
 
 /// What a value has to be, in Envoy's words of today or of before.
@@ -192,6 +207,7 @@ impl From<Spent> for Failure {
 struct Asked<'a> {
     request: &'a Request<'a>,
     host: &'a [u8],
+    is_plain: bool,
 }
 
 /// The numbers of the rules that a request meets, none for a reading of its path, or a way to write its host, that no rule is
@@ -201,13 +217,13 @@ pub(super) fn met<'m>(
     request: &Request<'_>,
 ) -> Result<Vec<Option<usize>>, Failure> {
     let expressions = rules.clone().map(Matcher::expressions).fold(0, usize::saturating_add);
-    let mut effort = Effort::for_expressions(expressions);
     let host = request.first(":authority").unwrap_or_default();
     let mut read = None;
-    let mut met = met_by(rules.clone(), Asked { request, host }, &mut read, &mut effort)?;
+    let effort = || Effort::for_expressions(expressions);
+    let mut met = met_by(rules.clone(), Asked { request, host, is_plain: false }, &mut read, &mut effort())?;
     let asks_for_host = rules.clone().any(|rule| rule.headers.iter().any(HeaderTest::is_host));
     if let Some(host) = plain_host(host).filter(|_| asks_for_host) {
-        for rule in met_by(rules, Asked { request, host: &host }, &mut read, &mut effort)? {
+        for rule in met_by(rules, Asked { request, host: &host, is_plain: true }, &mut read, &mut effort())? {
             if !met.contains(&rule) {
                 met.push(rule);
             }
@@ -216,7 +232,7 @@ pub(super) fn met<'m>(
     Ok(met)
 }
 
-/// A host as routes see it, without port, dot at the end and capitals, if that is another text.
+/// A host without port, dot at the end and capitals, which many routes and servers do not tell from it; if that is another text.
 fn plain_host(host: &[u8]) -> Option<Vec<u8>> {
     let end = host.iter().rposition(|byte| *byte == b':').filter(|at| {
         let port = host.get(at.saturating_add(1)..).unwrap_or_default();

@@ -78,7 +78,7 @@ fn of_match(from: &Match) -> Result<(), Mistake> {
         ),
         (
             &[("filter_state", from.filter_state), ("dynamic_metadata", from.dynamic_metadata)],
-            "expected filter_state_rules beside the rules instead",
+            "expected filter_state_rules beside the rules instead, for filter state of requests that no rule is for",
         ),
         (
             &[
