@@ -3,7 +3,7 @@
 //! The original read it as the JSON form of protobuf: names in `snake_case` or `lowerCamelCase`, enums by name or number,
 //! and `null` for what is not there.
 
-use proxy_wasm_kit::{Config, Schema};
+use proxy_wasm_kit::{Config, Schema, lenient};
 use serde::Deserialize;
 use serde::de::{Deserializer, Error, Unexpected, Visitor};
 use std::fmt;
@@ -82,29 +82,10 @@ fn or_default<'de, D: Deserializer<'de>, T: Deserialize<'de> + Default>(from: D)
 
 /// `true` or `"true"`: templates quote.
 fn flag<'de, D: Deserializer<'de>>(from: D) -> Result<bool, D::Error> {
-    struct Flag;
+    #[derive(Deserialize)]
+    struct Flag(#[serde(deserialize_with = "lenient::flag")] bool);
 
-    impl Visitor<'_> for Flag {
-        type Value = bool;
-
-        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-            f.write_str("true or false")
-        }
-
-        fn visit_bool<E: Error>(self, value: bool) -> Result<bool, E> {
-            Ok(value)
-        }
-
-        fn visit_str<E: Error>(self, text: &str) -> Result<bool, E> {
-            text.parse().map_err(|_| E::invalid_value(Unexpected::Str(text), &self))
-        }
-
-        fn visit_unit<E: Error>(self) -> Result<bool, E> {
-            Ok(false)
-        }
-    }
-
-    from.deserialize_any(Flag)
+    Ok(Option::deserialize(from)?.is_some_and(|Flag(flag)| flag))
 }
 
 /// By its name or its number, which Istio makes a floating one.
