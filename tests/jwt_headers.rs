@@ -9,6 +9,7 @@ use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use proxy_wasm_kit_tests::running::free_port;
 use proxy_wasm_kit_tests::{envoy, read, root};
 
 /// What is in the configuration as `refetch_interval`.
@@ -152,11 +153,6 @@ impl Drop for Proxy {
         let _ = self.process.kill();
         let _ = self.process.wait();
     }
-}
-
-fn free_port() -> u16 {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("there is a free port");
-    listener.local_addr().expect("it has an address").port()
 }
 
 /// The module that ships; none is a failure where a real Envoy is required, as for cases.

@@ -14,6 +14,7 @@ use proxy_wasm_kit_host::exchange::{Direction, Message, Setup};
 use proxy_wasm_kit_host::wasm::{Host, Limits, Module};
 use proxy_wasm_kit_mesh::message::{Struct, Value};
 use proxy_wasm_kit_mesh::{Peer, wire};
+use proxy_wasm_kit_tests::running::free_port;
 use proxy_wasm_kit_tests::{envoy, read, root};
 
 /// The module that ships; none is a failure where a real Envoy is required, as for cases.
@@ -134,10 +135,6 @@ fn listen() -> (TcpListener, u16) {
     let server = TcpListener::bind("127.0.0.1:0").expect("there is a free port");
     let port = server.local_addr().expect("it has an address").port();
     (server, port)
-}
-
-fn free_port() -> u16 {
-    listen().1
 }
 
 /// The whole answer; nothing while nobody listens.

@@ -1,13 +1,14 @@
 //! Labels of metrics, from the name in a module to the page that Prometheus reads, in a real Envoy.
 
 use std::io::{Read, Write};
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use proxy_wasm_kit::{Bytes, Labels, stats_tags};
 use proxy_wasm_kit_host as _; // The SDK's host functions, natively.
+use proxy_wasm_kit_tests::running::free_port;
 use proxy_wasm_kit_tests::{cargo, envoy};
 
 /// As in sdk/examples/labelled_metrics.rs.
@@ -66,11 +67,6 @@ impl Drop for Proxy {
         let _ = self.process.kill();
         let _ = self.process.wait();
     }
-}
-
-fn free_port() -> u16 {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("there is a free port");
-    listener.local_addr().expect("it has an address").port()
 }
 
 const BOOTSTRAP: &str = "\

@@ -14,6 +14,7 @@ use proxy_wasm_kit_host::connection::{Act, Connection};
 use proxy_wasm_kit_host::engine::Metric;
 use proxy_wasm_kit_host::exchange::{Message, Setup};
 use proxy_wasm_kit_host::wasm::{Host, Limits, Module};
+use proxy_wasm_kit_tests::running::free_port;
 use proxy_wasm_kit_tests::{envoy, read, root};
 
 /// A message of gRPC, of a byte.
@@ -116,11 +117,6 @@ impl Drop for Proxy {
         let _ = self.process.kill();
         let _ = self.process.wait();
     }
-}
-
-fn free_port() -> u16 {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("there is a free port");
-    listener.local_addr().expect("it has an address").port()
 }
 
 /// Answers requests, calls of gRPC as [`answer_call`] says, and what is neither with `hello world` for all that comes.
