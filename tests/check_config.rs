@@ -4,7 +4,7 @@
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-use proxy_wasm_kit_tests::{Metadata, assert_none, cargo, files, root};
+use proxy_wasm_kit_tests::{Metadata, assert_none, cargo, files, modules, root};
 use serde_json::Value;
 
 /// Where a key stands, and which one was meant.
@@ -74,10 +74,9 @@ struct Tools {
 
 impl Tools {
     fn new() -> Self {
-        let modules = std::env::var_os("PWKIT_DIST").map_or_else(|| root().join("dist"), PathBuf::from);
         // All members are named, so that dependencies are those of the tests.
         cargo(&["build", "--workspace", "--bin=pwkit", "--quiet"]);
-        Self { modules, pwkit: Metadata::read().target_directory.join("debug/pwkit") }
+        Self { modules: modules(), pwkit: Metadata::read().target_directory.join("debug/pwkit") }
     }
 
     fn module(&self, name: &str) -> PathBuf {

@@ -2,9 +2,8 @@
 
 use std::process::ExitCode;
 
-use proxy_wasm_kit_tests::{envoy, root};
+use proxy_wasm_kit_tests::{envoy, modules, root};
 
 fn main() -> ExitCode {
-    let modules = std::env::var_os("PWKIT_DIST").map_or_else(|| root().join("dist"), Into::into);
-    proxy_wasm_kit_host::case::envoy_main(envoy(), root().join("extensions"), modules)
+    proxy_wasm_kit_host::case::envoy_main(envoy(), root().join("extensions"), modules())
 }

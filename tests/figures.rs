@@ -5,7 +5,6 @@
 //! `tests/figures` holds the filters and a case file for each. `cargo test -p proxy-wasm-kit-tests --test figures --
 //! --nocapture` prints the figures.
 
-use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
@@ -14,7 +13,7 @@ use proxy_wasm_kit_host::case::{self, Host};
 use proxy_wasm_kit_host::exchange::Exchange;
 use proxy_wasm_kit_host::wasm::{Limits, Module};
 use proxy_wasm_kit_prune::{Options, prune};
-use proxy_wasm_kit_tests::{read, root};
+use proxy_wasm_kit_tests::{module, read, root};
 
 /// The filters, by folder and file.
 const FILTERS: [(&str, &str); 8] = [
@@ -114,7 +113,7 @@ fn basic_auth_takes_no_longer_for_odd_paths_than_for_long_ones() {
 }
 
 fn compare_paths(extension: &str) {
-    let Some(path) = shipped(extension) else { return };
+    let Some(path) = module(extension) else { return };
     let module = Module::load(&path, &Limits::default()).unwrap_or_else(|error| panic!("{error}"));
     for case in cases(&format!("paths_{extension}")) {
         let seen = case::wasm_run(&module, &path, &case).unwrap_or_else(|error| panic!("{error}"));
@@ -127,19 +126,6 @@ fn compare_paths(extension: &str) {
         let most = others.iter().max().expect("a case has several requests");
         assert!(*most <= MOST_OF_A_PATH * plain, "{}: {most}, {plain} for a plain path", case.test_name());
     }
-}
-
-/// The module that ships.
-fn shipped(extension: &str) -> Option<PathBuf> {
-    let folder = std::env::var_os("PWKIT_DIST").map_or_else(|| root().join("dist"), PathBuf::from);
-    let path = folder.join(format!("{extension}.wasm"));
-    if !path.is_file() {
-        // Not by a macro, whose output the test harness keeps to itself.
-        let _ =
-            writeln!(std::io::stderr(), "SKIPPED: there is no {}; scripts/build makes it", path.display());
-        return None;
-    }
-    Some(path)
 }
 
 fn cases(file: &str) -> Vec<case::Case> {

@@ -1,16 +1,13 @@
 //! jwt_headers in a real Envoy of four workers, with a real server of keys that is dead, comes back, is slow, fails, and
 //! changes its keys; and what of a token routes and access logs can see.
 
-use std::collections::BTreeMap;
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use proxy_wasm_kit_tests::running::free_port;
-use proxy_wasm_kit_tests::{envoy, read, root};
+use proxy_wasm_kit_tests::proxy::{Proxy, wait_for};
+use proxy_wasm_kit_tests::{envoy, module, read};
 
 /// What is in the configuration as `refetch_interval`.
 const REFETCH: Duration = Duration::from_secs(2);
@@ -79,60 +76,12 @@ impl Issuer {
     }
 }
 
-struct Proxy {
-    process: Child,
-    ports: BTreeMap<&'static str, u16>,
-    log: PathBuf,
-}
+/// Envoy as configured, and what it is asked.
+struct Guarded(Proxy);
 
-impl Proxy {
-    fn start(binary: &Path, module: &Path) -> Self {
-        let ports: BTreeMap<_, _> = ["ADMIN", "MAIN", "ISSUER"].map(|name| (name, free_port())).into();
-        let folder = Path::new(env!("CARGO_TARGET_TMPDIR"));
-        let log = folder.join(format!("jwt_headers-{}.log", ports["ADMIN"]));
-        let mut text = read("tests/jwt_headers/envoy.yaml")
-            .replace("path: LOG", &format!("path: {}", log.display()))
-            .replace("filename: MODULE", &format!("filename: {}", module.display()));
-        for (name, port) in &ports {
-            text = text.replace(&format!("port_value: {name} "), &format!("port_value: {port} "));
-        }
-        let file = folder.join(format!("jwt_headers-{}.yaml", ports["ADMIN"]));
-        std::fs::write(&file, text).expect("the target folder can be written to");
-        let mut command = Command::new(binary);
-        command
-            .args(["--concurrency", "4", "--use-dynamic-base-id", "--log-level", "error"])
-            .args(["--file-flush-interval-msec", "50", "-c"])
-            .arg(&file);
-        let process = command.stdout(Stdio::null()).spawn().expect("Envoy starts");
-        let proxy = Self { process, ports, log };
-        proxy.wait_for("Envoy", || proxy.get("ADMIN", "/ready", "").starts_with("HTTP/1.1 200"));
-        proxy
-    }
-
-    #[track_caller]
-    fn wait_for(&self, what: &str, mut holds: impl FnMut() -> bool) {
-        for _ in 0..600 {
-            if holds() {
-                return;
-            }
-            std::thread::sleep(Duration::from_millis(50));
-        }
-        panic!("not after half a minute: {what}");
-    }
-
-    /// The whole answer; nothing while nobody listens.
-    fn get(&self, port: &str, path: &str, header: &str) -> String {
-        let Ok(mut stream) = TcpStream::connect(("127.0.0.1", self.ports[port])) else {
-            return String::new();
-        };
-        let request = format!("GET {path} HTTP/1.1\r\nhost: a.example\r\nconnection: close\r\n{header}\r\n");
-        let mut answer = Vec::new();
-        let whole = stream.write_all(request.as_bytes()).and_then(|()| stream.read_to_end(&mut answer));
-        whole.map(|_| String::from_utf8_lossy(&answer).into_owned()).unwrap_or_default()
-    }
-
+impl Guarded {
     fn by(&self, token: &str) -> String {
-        self.get("MAIN", "/x", &format!("authorization: Bearer {token}\r\n"))
+        self.0.get("MAIN", "/x", &format!("authorization: Bearer {token}\r\n"))
     }
 
     /// Whether many connections, over all workers, are answered so.
@@ -141,36 +90,24 @@ impl Proxy {
     }
 
     fn counter(&self, name: &str) -> u32 {
-        let page = self.get("ADMIN", "/stats?filter=wasmcustom", "");
+        let page = self.0.get("ADMIN", "/stats?filter=wasmcustom", "");
         let value =
             page.lines().find_map(|line| line.strip_prefix(&format!("wasmcustom.{name}: "))).map(str::trim);
         value.map_or(0, |value| value.parse().expect("a number"))
     }
 }
 
-impl Drop for Proxy {
-    fn drop(&mut self) {
-        let _ = self.process.kill();
-        let _ = self.process.wait();
-    }
-}
-
-/// The module that ships; none is a failure where a real Envoy is required, as for cases.
-fn module() -> Option<PathBuf> {
-    let folder = std::env::var_os("PWKIT_DIST").map_or_else(|| root().join("dist"), PathBuf::from);
-    let module = folder.join("jwt_headers.wasm");
-    if module.is_file() {
-        return Some(module);
-    }
-    assert!(std::env::var_os("PWKIT_REQUIRE_ENVOY").is_none(), "there is no {}", module.display());
-    let _ = writeln!(std::io::stderr(), "SKIPPED: there is no {}; run scripts/build", module.display());
-    None
+#[track_caller]
+fn wait_until(what: &str, mut holds: impl FnMut() -> bool) {
+    wait_for(what, || holds().then_some(()));
 }
 
 #[test]
 fn keys_and_what_tokens_do_in_a_real_envoy() {
-    let (Some(binary), Some(module)) = (envoy(), module()) else { return };
-    let (proxy, issuer) = (Proxy::start(&binary, &module), Issuer::new());
+    let (Some(binary), Some(module)) = (envoy(), module("jwt_headers")) else { return };
+    let configuration = read("tests/jwt_headers/envoy.yaml");
+    let proxy = Guarded(Proxy::start(&binary, &configuration, 4, &[], &[("MODULE", &module)]));
+    let issuer = Issuer::new();
     a_server_that_is_dead_from_the_start_comes_back(&proxy, &issuer);
     routes_follow_claims(&proxy);
     access_logs_name_the_user(&proxy);
@@ -181,47 +118,47 @@ fn keys_and_what_tokens_do_in_a_real_envoy() {
     keys_that_change_are_followed(&proxy, &issuer);
 }
 
-fn a_server_that_is_dead_from_the_start_comes_back(proxy: &Proxy, issuer: &Issuer) {
-    proxy.wait_for("a failure that is counted", || proxy.counter("jwt_headers_jwks_fetch_failed") > 0);
+fn a_server_that_is_dead_from_the_start_comes_back(proxy: &Guarded, issuer: &Issuer) {
+    wait_until("a failure is counted", || proxy.counter("jwt_headers_jwks_fetch_failed") > 0);
     let answer = proxy.by(ANN);
     assert!(answer.starts_with("HTTP/1.1 503"), "{answer}");
     assert!(answer.ends_with("Jwks remote fetch is failed"), "{answer}");
-    issuer.listen(proxy.ports["ISSUER"]);
-    proxy.wait_for("keys in all workers", || proxy.all(ANN, "200"));
+    issuer.listen(proxy.0.port("ISSUER"));
+    wait_until("all workers have keys", || proxy.all(ANN, "200"));
     assert_eq!(issuer.asked(), 1, "one worker fetches for all");
     assert_eq!(proxy.counter("jwt_headers_jwks_fetch_success"), 1);
 }
 
 /// The route is chosen anew when claims have changed a request, and what changes nothing leaves it alone.
-fn routes_follow_claims(proxy: &Proxy) {
+fn routes_follow_claims(proxy: &Guarded) {
     for (token, route) in [(ANN, "first choice"), (BLUE, "by path"), (RED, "by host"), (GREEN, "by header")] {
         let answer = proxy.by(token);
         assert!(answer.ends_with(route), "{route}: {answer}");
     }
-    let pretended = proxy.get("MAIN", "/x", &format!("authorization: Bearer {ANN}\r\nx-tenant: green\r\n"));
+    let pretended = proxy.0.get("MAIN", "/x", &format!("authorization: Bearer {ANN}\r\nx-tenant: green\r\n"));
     assert!(pretended.ends_with("first choice"), "{pretended}");
-    let unguarded = proxy.get("MAIN", "/off", "");
+    let unguarded = proxy.0.get("MAIN", "/off", "");
     assert!(unguarded.ends_with("unguarded"), "a route can do without the plugin: {unguarded}");
 }
 
-fn access_logs_name_the_user(proxy: &Proxy) {
-    proxy.get("MAIN", "/logged", &format!("authorization: Bearer {ANN}\r\n"));
-    proxy.get("MAIN", "/logged?without", "");
+fn access_logs_name_the_user(proxy: &Guarded) {
+    proxy.0.get("MAIN", "/logged", &format!("authorization: Bearer {ANN}\r\n"));
+    proxy.0.get("MAIN", "/logged?without", "");
     let lines = ["/logged 200 ann\n", "/logged?without 401 -\n"];
-    proxy.wait_for("lines in the access log", || {
-        let log = std::fs::read_to_string(&proxy.log).unwrap_or_default();
+    wait_until("the access log has the lines", || {
+        let log = proxy.0.access_log();
         lines.iter().all(|line| log.contains(line))
     });
 }
 
-fn filter_state_of_envoy_chooses_what_is_required(proxy: &Proxy) {
+fn filter_state_of_envoy_chooses_what_is_required(proxy: &Guarded) {
     for (tier, status) in [("free", "200"), ("other", "401")] {
-        let answer = proxy.get("MAIN", "/x", &format!("x-tier: {tier}\r\n"));
+        let answer = proxy.0.get("MAIN", "/x", &format!("x-tier: {tier}\r\n"));
         assert!(answer.starts_with(&format!("HTTP/1.1 {status}")), "{tier}: {answer}");
     }
 }
 
-fn a_megabyte_of_token_is_an_ordinary_denial(proxy: &Proxy) {
+fn a_megabyte_of_token_is_an_ordinary_denial(proxy: &Guarded) {
     let long = "e30".repeat(350_000);
     for token in [long.clone(), format!("{long}.{long}"), format!("{ANN}{long}"), ".".repeat(1_000_000)] {
         let answer = proxy.by(&token);
@@ -232,7 +169,7 @@ fn a_megabyte_of_token_is_an_ordinary_denial(proxy: &Proxy) {
 }
 
 /// A hundred requests at the same time, for a key that nobody has.
-fn unknown_keys_asked_for_by_many_are_fetched_once(proxy: &Proxy, issuer: &Issuer) {
+fn unknown_keys_asked_for_by_many_are_fetched_once(proxy: &Guarded, issuer: &Issuer) {
     std::thread::sleep(REFETCH);
     let (before, start) = (issuer.asked(), Instant::now());
     issuer.with(|state| state.delay = Duration::from_millis(300));
@@ -247,18 +184,18 @@ fn unknown_keys_asked_for_by_many_are_fetched_once(proxy: &Proxy, issuer: &Issue
     assert!((1..=1 + intervals).contains(&u64::from(asked)), "{asked} fetches in {intervals} intervals");
 }
 
-fn a_server_that_fails_leaves_the_keys_in_use(proxy: &Proxy, issuer: &Issuer) {
+fn a_server_that_fails_leaves_the_keys_in_use(proxy: &Guarded, issuer: &Issuer) {
     issuer.with(|state| (state.status, state.delay) = (500, Duration::ZERO));
     let before = proxy.counter("jwt_headers_jwks_fetch_failed");
-    proxy.wait_for("a failure that is counted", || {
+    wait_until("a failure is counted", || {
         proxy.by(CYD);
         proxy.counter("jwt_headers_jwks_fetch_failed") > before
     });
     assert!(proxy.all(ANN, "200"));
 }
 
-fn keys_that_change_are_followed(proxy: &Proxy, issuer: &Issuer) {
+fn keys_that_change_are_followed(proxy: &Guarded, issuer: &Issuer) {
     issuer.with(|state| (state.status, state.keys) = (200, SECOND_KEY));
-    proxy.wait_for("the new key in all workers", || proxy.all(CYD, "200"));
+    wait_until("all workers have the new key", || proxy.all(CYD, "200"));
     assert!(proxy.all(ANN, "401"), "the old key is of no use");
 }

@@ -2,6 +2,7 @@
 
 pub mod guest_modules;
 pub mod hand_written;
+pub mod proxy;
 pub mod running;
 
 use std::io::Write;
@@ -100,6 +101,24 @@ pub fn cargo(arguments: &[&str]) -> String {
 /// The root of the workspace.
 pub fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("tests/ lies in the workspace")
+}
+
+/// Where modules are as they ship: `$PWKIT_DIST`, or what scripts/build made.
+pub fn modules() -> PathBuf {
+    std::env::var_os("PWKIT_DIST").map_or_else(|| root().join("dist"), PathBuf::from)
+}
+
+/// The module of an extension, as it ships. Without one the caller skips, which is said aloud, and is a failure where a
+/// real Envoy is required.
+pub fn module(name: &str) -> Option<PathBuf> {
+    let module = modules().join(format!("{name}.wasm"));
+    if module.is_file() {
+        return Some(module);
+    }
+    assert!(std::env::var_os("PWKIT_REQUIRE_ENVOY").is_none(), "there is no {}", module.display());
+    // Not by a macro, whose output the test harness keeps to itself.
+    let _ = writeln!(std::io::stderr(), "SKIPPED: there is no {}; run scripts/build", module.display());
+    None
 }
 
 /// A path for messages: from the root of the workspace, with `/`.

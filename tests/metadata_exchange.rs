@@ -2,11 +2,9 @@
 //! make of it; what a module sees of TLS. And in the embedded host: what requests and many hostile peers cost.
 
 use std::io::{Read, Write};
-use std::net::{Shutdown, TcpListener, TcpStream};
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::net::{Shutdown, TcpListener};
+use std::path::Path;
 use std::sync::mpsc;
-use std::time::Duration;
 
 use base64::prelude::{BASE64_STANDARD, Engine};
 use proxy_wasm_kit_host::connection::{Act, Connection};
@@ -14,114 +12,27 @@ use proxy_wasm_kit_host::exchange::{Direction, Message, Setup};
 use proxy_wasm_kit_host::wasm::{Host, Limits, Module};
 use proxy_wasm_kit_mesh::message::{Struct, Value};
 use proxy_wasm_kit_mesh::{Peer, wire};
-use proxy_wasm_kit_tests::running::free_port;
-use proxy_wasm_kit_tests::{envoy, read, root};
+use proxy_wasm_kit_tests::proxy::{Proxy, wait_for};
+use proxy_wasm_kit_tests::{envoy, module, read, root};
 
-/// The module that ships; none is a failure where a real Envoy is required, as for cases.
-fn module() -> Option<PathBuf> {
-    let folder = std::env::var_os("PWKIT_DIST").map_or_else(|| root().join("dist"), PathBuf::from);
-    let module = folder.join("metadata_exchange.wasm");
-    if module.is_file() {
-        return Some(module);
-    }
-    assert!(std::env::var_os("PWKIT_REQUIRE_ENVOY").is_none(), "there is no {}", module.display());
-    let _ = writeln!(std::io::stderr(), "SKIPPED: there is no {}; run scripts/build", module.display());
-    None
-}
-
-/// An Envoy with one of the configurations of tests/metadata_exchange.
-struct Envoy(Child);
-
-impl Envoy {
-    /// Puts ports and paths into the places that the configuration has for them. `log` is where Envoy's own log goes.
-    fn start(
-        binary: &Path,
-        configuration: &str,
-        ports: &[(&str, u16)],
-        paths: &[(&str, &Path)],
-        log: &Path,
-    ) -> Self {
-        let mut text = read(&format!("tests/metadata_exchange/{configuration}.yaml"));
-        for (name, port) in ports {
-            text = text.replace(&format!("port_value: {name} "), &format!("port_value: {port} "));
-        }
-        for (name, path) in paths {
-            text = text.replace(&format!(": {name}"), &format!(": {}", path.display()));
-        }
-        let file = log.with_extension("yaml");
-        std::fs::write(&file, text).expect("the target folder can be written to");
-        let mut command = Command::new(binary);
-        command
-            .args(["--concurrency", "1", "--use-dynamic-base-id"])
-            .args(["--log-level", "error", "--component-log-level", "wasm:info", "--log-path"])
-            .arg(log)
-            // What the access log tells is there at once.
-            .args(["--file-flush-interval-msec", "50", "-c"])
-            .arg(&file);
-        let process = command.stdout(Stdio::null()).stderr(Stdio::inherit()).spawn().expect("Envoy starts");
-        let envoy = Self(process);
-        let (_, admin) = ports.iter().find(|(name, _)| *name == "ADMIN").expect("it has a port to ask");
-        let ready = || get(*admin, "/ready", "").starts_with("HTTP/1.1 200").then_some(());
-        wait_for("Envoy is ready", ready);
-        envoy
-    }
-}
-
-impl Drop for Envoy {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
-fn wait_for<T>(what: &str, mut seen: impl FnMut() -> Option<T>) -> T {
-    for _ in 0..600 {
-        if let Some(seen) = seen() {
-            return seen;
-        }
-        std::thread::sleep(Duration::from_millis(50));
-    }
-    panic!("after half a minute it does not hold that {what}");
-}
-
-/// A file for the log of an Envoy that listens on this port.
-fn log_of(port: u16) -> PathBuf {
-    Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("metadata_exchange-{port}.log"))
-}
-
-/// The Envoy of tests/metadata_exchange/envoy.yaml.
-struct Proxies {
-    _envoy: Envoy,
-    outbound: u16,
-    inbound: u16,
-    /// Connections, to the server and to the same server outside of the mesh.
-    tcp: [u16; 2],
+/// The Envoy of tests/metadata_exchange/envoy.yaml, and the server behind it.
+struct Sidecars {
+    proxy: Proxy,
     server: TcpListener,
-    log: PathBuf,
 }
 
-impl Proxies {
+impl Sidecars {
     fn start(binary: &Path, module: &Path) -> Self {
-        let [outbound, inbound, admin, mesh, stranger] = std::array::from_fn(|_| free_port());
         let (server, serving) = listen();
-        let log = log_of(outbound).with_extension("access");
-        let ports = [
-            ("ADMIN", admin),
-            ("OUTBOUND", outbound),
-            ("INBOUND", inbound),
-            ("TCP", mesh),
-            ("STRANGER", stranger),
-            ("SERVER", serving),
-        ];
-        let paths = [("LOG", &*log), ("MODULE", module)];
-        let _envoy = Envoy::start(binary, "envoy", &ports, &paths, &log_of(outbound));
-        Self { _envoy, outbound, inbound, tcp: [mesh, stranger], server, log }
+        let configuration = read("tests/metadata_exchange/envoy.yaml");
+        let proxy = Proxy::start(binary, &configuration, 1, &[("SERVER", serving)], &[("MODULE", module)]);
+        Self { proxy, server }
     }
 
     /// What the access logs tell of the requests with this path, once there are so many lines.
     fn logged(&self, path: &str, lines: usize) -> Vec<String> {
         wait_for(&format!("the access log has {lines} lines about {path}"), || {
-            let text = std::fs::read_to_string(&self.log).unwrap_or_default();
+            let text = self.proxy.access_log();
             let about = |line: &&str| line.split(' ').nth(1) == Some(path);
             let mut found: Vec<String> = text.lines().filter(about).map(str::to_owned).collect();
             found.sort();
@@ -137,15 +48,6 @@ fn listen() -> (TcpListener, u16) {
     (server, port)
 }
 
-/// The whole answer; nothing while nobody listens.
-fn get(port: u16, path: &str, header: &str) -> String {
-    let Ok(mut stream) = TcpStream::connect(("127.0.0.1", port)) else { return String::new() };
-    let request = format!("GET {path} HTTP/1.1\r\nhost: a\r\nconnection: close\r\n{header}\r\n");
-    let mut answer = Vec::new();
-    let whole = stream.write_all(request.as_bytes()).and_then(|()| stream.read_to_end(&mut answer));
-    whole.map(|_| String::from_utf8_lossy(&answer).into_owned()).unwrap_or_default()
-}
-
 fn status(answer: &str) -> &str {
     answer.split(' ').nth(1).unwrap_or_default()
 }
@@ -159,23 +61,23 @@ fn header(app: &str) -> String {
 
 #[test]
 fn access_logs_and_rbac_see_into_peers() {
-    let (Some(binary), Some(module)) = (envoy(), module()) else { return };
-    let proxies = Proxies::start(&binary, &module);
-    assert_eq!(status(&get(proxies.outbound, "/told", "")), "200");
-    assert_eq!(proxies.logged("/told", 2), ["inbound /told productpage", "outbound /told productpage"]);
+    let (Some(binary), Some(module)) = (envoy(), module("metadata_exchange")) else { return };
+    let sidecars = Sidecars::start(&binary, &module);
+    assert_eq!(status(&sidecars.proxy.get("OUTBOUND", "/told", "")), "200");
+    assert_eq!(sidecars.logged("/told", 2), ["inbound /told productpage", "outbound /told productpage"]);
     for (header, expected) in
         [(String::new(), "403"), (header("ratings"), "403"), (header("productpage"), "200")]
     {
-        assert_eq!(status(&get(proxies.inbound, "/admin", &header)), expected, "{header}");
+        assert_eq!(status(&sidecars.proxy.get("INBOUND", "/admin", &header)), expected, "{header}");
     }
-    assert_eq!(status(&get(proxies.outbound, "/admin/by-proxy", "")), "200");
+    assert_eq!(status(&sidecars.proxy.get("OUTBOUND", "/admin/by-proxy", "")), "200");
 }
 
 #[test]
 fn requests_on_one_connection_have_peers_of_their_own() {
-    let (Some(binary), Some(module)) = (envoy(), module()) else { return };
-    let proxies = Proxies::start(&binary, &module);
-    let mut connection = TcpStream::connect(("127.0.0.1", proxies.inbound)).expect("the proxy listens");
+    let (Some(binary), Some(module)) = (envoy(), module("metadata_exchange")) else { return };
+    let sidecars = Sidecars::start(&binary, &module);
+    let mut connection = sidecars.proxy.connect("INBOUND").expect("the proxy listens");
     for header in [header("productpage"), header("ratings"), String::new()] {
         let request = format!("GET /one HTTP/1.1\r\nhost: a\r\n{header}\r\n");
         connection.write_all(request.as_bytes()).expect("the proxy reads");
@@ -189,20 +91,20 @@ fn requests_on_one_connection_have_peers_of_their_own() {
         assert!(answer.starts_with(b"HTTP/1.1 200"), "{}", answer.escape_ascii());
     }
     assert_eq!(
-        proxies.logged("/one", 3),
+        sidecars.logged("/one", 3),
         ["inbound /one -", "inbound /one productpage", "inbound /one ratings"]
     );
 }
 
 #[test]
 fn clusters_outside_of_the_mesh_are_told_nothing() {
-    let (Some(binary), Some(module)) = (envoy(), module()) else { return };
-    let proxies = Proxies::start(&binary, &module);
+    let (Some(binary), Some(module)) = (envoy(), module("metadata_exchange")) else { return };
+    let sidecars = Sidecars::start(&binary, &module);
     for path in ["/external", "/silent", "/passthrough"] {
         // What an application says of itself does not get out either, and what comes back is not believed.
-        let answer = get(proxies.outbound, path, &header("application"));
+        let answer = sidecars.proxy.get("OUTBOUND", path, &header("application"));
         assert_eq!(status(&answer), "200");
-        assert_eq!(proxies.logged(path, 2), [format!("inbound {path} -"), format!("outbound {path} -")]);
+        assert_eq!(sidecars.logged(path, 2), [format!("inbound {path} -"), format!("outbound {path} -")]);
     }
 }
 
@@ -247,35 +149,25 @@ fn values<'a>(sent: &'a str, name: &str) -> Vec<&'a str> {
 fn after_an_internal_redirect_clients_are_who_they_were_and_strangers_are_told_nothing() {
     const ID: &str = "x-envoy-peer-metadata-id";
     const METADATA: &str = "x-envoy-peer-metadata";
-    let (Some(binary), Some(module)) = (envoy(), module()) else { return };
-    let [admin, gateway, inbound, headers, baggage] = std::array::from_fn(|_| free_port());
+    let (Some(binary), Some(module)) = (envoy(), module("metadata_exchange")) else { return };
     let (server, serving) = listen();
-    let log = log_of(gateway).with_extension("access");
-    let ports = [
-        ("ADMIN", admin),
-        ("GATEWAY", gateway),
-        ("INBOUND", inbound),
-        ("HEADERS", headers),
-        ("BAGGAGE", baggage),
-        ("SERVER", serving),
-    ];
-    let paths = [("LOG", &*log), ("MODULE", &*module)];
-    let _envoy = Envoy::start(&binary, "redirect", &ports, &paths, &log_of(gateway));
+    let configuration = read("tests/metadata_exchange/redirect.yaml");
+    let proxy = Proxy::start(&binary, &configuration, 1, &[("SERVER", serving)], &[("MODULE", &module)]);
     let told = redirecting(server);
     let client = format!("{ID}: a-client\r\n{}", header("front"));
     let of_workload = "baggage: app.name=front,user=7\r\n";
     // The listener, what the client says, whether it is answered, who it is, and whether the mesh is told by headers.
     for (port, said, answered, known, by_headers) in [
-        (gateway, "", false, "- -", true),
-        (gateway, &client, true, "a-client front", true),
-        (inbound, "", false, "- -", false),
-        (inbound, &client, true, "a-client front", false),
-        (headers, "", false, "- -", true),
-        (baggage, of_workload, false, "unknown front", false),
+        ("GATEWAY", "", false, "- -", true),
+        ("GATEWAY", &client, true, "a-client front", true),
+        ("INBOUND", "", false, "- -", false),
+        ("INBOUND", &client, true, "a-client front", false),
+        ("HEADERS", "", false, "- -", true),
+        ("BAGGAGE", of_workload, false, "unknown front", false),
     ] {
         for path in ["/mesh", "/external"] {
             let case = format!("{port}{}", said.len());
-            let answer = get(port, &format!("/redirect{path}"), &format!("x-case: {case}\r\n{said}"));
+            let answer = proxy.get(port, &format!("/redirect{path}"), &format!("x-case: {case}\r\n{said}"));
             assert_eq!(status(&answer), "200", "{case} {path}");
             let answers = [ID, METADATA].map(|name| !values(&answer, name).is_empty());
             assert_eq!(answers, [answered; 2], "{case} {path}: {answer}");
@@ -284,13 +176,12 @@ fn after_an_internal_redirect_clients_are_who_they_were_and_strangers_are_told_n
                 let own = [ID, METADATA].map(|name| values(sent, name).len());
                 assert_eq!(own, [usize::from(mesh && by_headers); 2], "{case} {path}: {sent}");
                 let own = sent.contains("k8s.workload.name=gateway");
-                assert_eq!(own, mesh && port == baggage, "{case} {path}: {sent}");
-                assert!(port != baggage || sent.contains("user=7"), "{case} {path}: {sent}");
+                assert_eq!(own, mesh && port == "BAGGAGE", "{case} {path}: {sent}");
+                assert!(port != "BAGGAGE" || sent.contains("user=7"), "{case} {path}: {sent}");
             }
             let line = format!("{case} {path} {known}");
             wait_for(&format!("the access log has {line}"), || {
-                let text = std::fs::read_to_string(&log).unwrap_or_default();
-                text.lines().any(|found| found == line).then_some(())
+                proxy.access_log().lines().any(|found| found == line).then_some(())
             });
         }
     }
@@ -298,13 +189,13 @@ fn after_an_internal_redirect_clients_are_who_they_were_and_strangers_are_told_n
 
 #[test]
 fn connections_out_of_the_mesh_tell_nothing() {
-    let (Some(binary), Some(module)) = (envoy(), module()) else { return };
-    let proxies = Proxies::start(&binary, &module);
-    let [told, stranger] = proxies.tcp.map(|port| {
-        let mut client = TcpStream::connect(("127.0.0.1", port)).expect("the proxy listens");
+    let (Some(binary), Some(module)) = (envoy(), module("metadata_exchange")) else { return };
+    let sidecars = Sidecars::start(&binary, &module);
+    let [told, stranger] = ["TCP", "STRANGER"].map(|port| {
+        let mut client = sidecars.proxy.connect(port).expect("the proxy listens");
         client.write_all(b"hello").expect("the proxy reads");
         client.shutdown(Shutdown::Write).expect("the connection is there");
-        let (mut server, _) = proxies.server.accept().expect("the proxy connects");
+        let (mut server, _) = sidecars.server.accept().expect("the proxy connects");
         let mut received = Vec::new();
         server.read_to_end(&mut received).expect("the proxy writes");
         received
@@ -443,16 +334,13 @@ fn probe() -> Vec<u8> {
 #[test]
 fn no_attribute_and_no_filter_state_tells_which_protocol_was_negotiated() {
     let Some(binary) = envoy() else { return };
-    let [outbound, inbound, admin] = std::array::from_fn(|_| free_port());
     let (server, serving) = listen();
-    let log = log_of(outbound);
-    let module = log.with_extension("wasm");
+    let module = Path::new(env!("CARGO_TARGET_TMPDIR")).join("probe.wasm");
     std::fs::write(&module, probe()).expect("the target folder can be written to");
-    let ports = [("ADMIN", admin), ("OUTBOUND", outbound), ("INBOUND", inbound), ("SERVER", serving)];
-    let certificates = root().join("tests/mesh/certs");
-    let paths = [("MODULE", &*module), ("CERTS", &*certificates)];
-    let envoy = Envoy::start(&binary, "protocol", &ports, &paths, &log);
-    let mut client = TcpStream::connect(("127.0.0.1", outbound)).expect("the proxy listens");
+    let configuration = read("tests/metadata_exchange/protocol.yaml");
+    let paths = [("MODULE", &*module), ("CERTS", &root().join("tests/mesh/certs"))];
+    let proxy = Proxy::start(&binary, &configuration, 1, &[("SERVER", serving)], &paths);
+    let mut client = proxy.connect("OUTBOUND").expect("the proxy listens");
     client.write_all(b"hello").expect("the proxy reads");
     // Only with the protocol a connection gets here, and the answer back.
     let (mut connection, _) = server.accept().expect("the proxy connects");
@@ -461,11 +349,10 @@ fn no_attribute_and_no_filter_state_tells_which_protocol_was_negotiated() {
     connection.write_all(b"world").expect("the proxy reads");
     client.read_exact(&mut received).expect("the proxy writes");
     let told = wait_for("the log tells of the answer", || {
-        let told = String::from_utf8_lossy(&std::fs::read(&log).ok()?).replace('\0', ".");
+        let told = proxy.log().replace('\0', ".");
         // Of the bytes that come back, the client's side hears last.
         (told.rfind("upstream.tls_version")? < told.rfind("xds.filter_chain_name")?).then_some(told)
     });
-    drop(envoy);
     for seen in [
         "connection.requested_server_name",
         "a-server-name",
@@ -480,7 +367,7 @@ fn no_attribute_and_no_filter_state_tells_which_protocol_was_negotiated() {
 
 /// The module that ships, in the embedded host.
 fn hosted(direction: Direction, configuration: &str) -> Option<Host> {
-    let bytes = std::fs::read(module()?).expect("the module can be read");
+    let bytes = std::fs::read(module("metadata_exchange")?).expect("the module can be read");
     let module = Module::load(&bytes[..], &Limits::default()).expect("it is a module");
     let setup = Setup { direction, configuration: configuration.into(), ..Setup::default() };
     Some(Host::start(&module, setup).expect("it starts"))

@@ -1,14 +1,10 @@
 //! Labels of metrics, from the name in a module to the page that Prometheus reads, in a real Envoy.
 
-use std::io::{Read, Write};
-use std::net::TcpStream;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
-use std::time::Duration;
 
 use proxy_wasm_kit::{Bytes, Labels, stats_tags};
 use proxy_wasm_kit_host as _; // The SDK's host functions, natively.
-use proxy_wasm_kit_tests::running::free_port;
+use proxy_wasm_kit_tests::proxy::Proxy;
 use proxy_wasm_kit_tests::{cargo, envoy};
 
 /// As in sdk/examples/labelled_metrics.rs.
@@ -21,59 +17,11 @@ struct Answer {
 }
 
 /// An Envoy with the example as its only filter. It answers by itself.
-struct Proxy {
-    process: Child,
-    port: u16,
-    admin: u16,
-}
-
-impl Proxy {
-    fn start(binary: &Path, module: &Path) -> Self {
-        let [port, admin] = [free_port(), free_port()];
-        let bootstrap = BOOTSTRAP
-            .replace("ADMIN", &admin.to_string())
-            .replace("PORT", &port.to_string())
-            .replace("MODULE", &module.display().to_string());
-        let file = Path::new(env!("CARGO_TARGET_TMPDIR")).join("metrics.yaml");
-        std::fs::write(&file, bootstrap + &stats_tags::<Answer>())
-            .expect("the target folder can be written to");
-        let mut command = Command::new(binary);
-        command
-            .args(["--concurrency", "1", "--use-dynamic-base-id", "--log-level", "error", "-c"])
-            .arg(&file);
-        let process = command.stdout(Stdio::null()).stderr(Stdio::inherit()).spawn().expect("Envoy starts");
-        let proxy = Self { process, port, admin };
-        for _ in 0..600 {
-            if proxy.get(admin, "a", "/ready").starts_with("HTTP/1.1 200") {
-                return proxy;
-            }
-            std::thread::sleep(Duration::from_millis(50));
-        }
-        panic!("Envoy is not ready after half a minute");
-    }
-
-    /// The whole answer; nothing while nobody listens.
-    fn get(&self, port: u16, host: &str, path: &str) -> String {
-        let Ok(mut stream) = TcpStream::connect(("127.0.0.1", port)) else { return String::new() };
-        let request = format!("GET {path} HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\n\r\n");
-        let mut answer = Vec::new();
-        let whole = stream.write_all(request.as_bytes()).and_then(|()| stream.read_to_end(&mut answer));
-        whole.map(|_| String::from_utf8_lossy(&answer).into_owned()).unwrap_or_default()
-    }
-}
-
-impl Drop for Proxy {
-    fn drop(&mut self) {
-        let _ = self.process.kill();
-        let _ = self.process.wait();
-    }
-}
-
-const BOOTSTRAP: &str = "\
+const CONFIGURATION: &str = "\
 admin: { address: { socket_address: { address: 127.0.0.1, port_value: ADMIN } } }
 static_resources:
   listeners:
-  - address: { socket_address: { address: 127.0.0.1, port_value: PORT } }
+  - address: { socket_address: { address: 127.0.0.1, port_value: MAIN } }
     filter_chains:
     - filters:
       - name: envoy.filters.network.http_connection_manager
@@ -105,12 +53,13 @@ fn module() -> PathBuf {
 #[test]
 fn labels_reach_prometheus() {
     let Some(binary) = envoy() else { return };
-    let module = module();
-    let proxy = Proxy::start(&binary, &module);
+    let configuration = CONFIGURATION.to_owned() + &stats_tags::<Answer>();
+    let proxy = Proxy::start(&binary, &configuration, 1, &[], &[("MODULE", &module())]);
     for host in ["a.example", "a.example", "b=c;d", "x-example_host=.=e", "f"] {
-        proxy.get(proxy.port, host, "/");
+        let request = format!("GET / HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\n\r\n");
+        proxy.send("MAIN", request.as_bytes());
     }
-    let page = proxy.get(proxy.admin, "a", "/stats/prometheus");
+    let page = proxy.get("ADMIN", "/stats/prometheus", "");
     let mut found: Vec<&str> =
         page.lines().filter(|line| line.contains("example_")).map(str::trim_end).collect();
     found.sort_unstable();

@@ -3,17 +3,14 @@
 //!
 //! `scripts/build`, then `cargo bench -p proxy-wasm-kit-tests --bench peers`.
 
-use std::path::PathBuf;
-
 use base64::prelude::{BASE64_STANDARD, Engine};
 use proxy_wasm_kit_host::exchange::{Direction, Message, Setup};
 use proxy_wasm_kit_host::wasm::{Host, Limits, Module};
 use proxy_wasm_kit_mesh::Peer;
-use proxy_wasm_kit_tests::root;
+use proxy_wasm_kit_tests::modules;
 
 fn main() {
-    let folder = std::env::var_os("PWKIT_DIST").map_or_else(|| root().join("dist"), PathBuf::from);
-    let bytes = std::fs::read(folder.join("metadata_exchange.wasm")).expect("scripts/build has built it");
+    let bytes = std::fs::read(modules().join("metadata_exchange.wasm")).expect("scripts/build has built it");
     let module = Module::load(&bytes[..], &Limits::default()).expect("it is a module");
     println!("| peers | remembered | instructions, unseen | instructions, seen before | memory |");
     println!("|---|---|---|---|---|");

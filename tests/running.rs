@@ -1,8 +1,11 @@
 //! `scripts/run`, serving until a test has seen enough.
 
+use std::hash::{BuildHasher, RandomState};
 use std::io::{BufRead, BufReader, Read};
 use std::net::TcpListener;
 use std::process::{Child, ChildStdout, Command, ExitStatus, Stdio};
+use std::sync::LazyLock;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 /// A script that prints what it does, and ends by a signal.
 pub struct Running {
@@ -61,8 +64,13 @@ impl Drop for Running {
     }
 }
 
-/// A port of this machine that nobody listens on.
+/// A port of this machine that nobody listens on, and another one each time. Systems give out ports from 32768 on by themselves,
+/// so nobody takes it by chance before it is used; scripts/run takes ports from 26000 on.
 pub fn free_port() -> u16 {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("there is a free port");
-    listener.local_addr().expect("it has an address").port()
+    static NEXT: LazyLock<AtomicU32> =
+        LazyLock::new(|| AtomicU32::new(RandomState::new().hash_one(0) as u32));
+    let mut candidates =
+        std::iter::repeat_with(|| 20_000 + (NEXT.fetch_add(1, Ordering::Relaxed) % 6_000) as u16);
+    let is_free = |port: &u16| TcpListener::bind(("127.0.0.1", *port)).is_ok();
+    candidates.by_ref().take(6_000).find(is_free).expect("there is a free port")
 }

@@ -6,90 +6,44 @@
 use std::collections::BTreeMap;
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::path::Path;
 use std::time::Duration;
 
 use proxy_wasm_kit_host::connection::{Act, Connection};
 use proxy_wasm_kit_host::engine::Metric;
 use proxy_wasm_kit_host::exchange::{Message, Setup};
 use proxy_wasm_kit_host::wasm::{Host, Limits, Module};
-use proxy_wasm_kit_tests::running::free_port;
-use proxy_wasm_kit_tests::{envoy, read, root};
+use proxy_wasm_kit_tests::proxy::{Proxy, in_time};
+use proxy_wasm_kit_tests::{envoy, module, read, root};
 
 /// A message of gRPC, of a byte.
 const MESSAGE: &[u8] = b"\0\0\0\0\x01a";
 
-/// The proxy, and the ports by their names in its configuration.
-struct Proxy {
-    process: Child,
-    ports: BTreeMap<&'static str, u16>,
-}
+/// Both sides of the mesh, and the page that Prometheus reads.
+struct Mesh(Proxy);
 
-impl Proxy {
+impl Mesh {
     fn start(binary: &Path, module: &Path, stats_config: &str) -> Self {
-        let mut ports: BTreeMap<_, _> =
-            ["ADMIN", "TCP_OUT", "TCP_IN", "OUT", "IN"].map(|name| (name, free_port())).into();
-        ports.insert("SERVICE", service());
-        let mut text = read("tests/stats/envoy.yaml") + stats_config;
-        for (name, port) in ports.iter().rev() {
-            text = text.replace(&format!("port_value: {name} "), &format!("port_value: {port} "));
-        }
+        let configuration = read("tests/stats/envoy.yaml") + stats_config;
         let keys = root().join("tests/stats");
-        text = text
-            .replace("MODULE", &module.display().to_string())
-            .replace("KEYS", &keys.display().to_string());
-        let file = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("stats-{}.yaml", ports["ADMIN"]));
-        std::fs::write(&file, text).expect("the target folder can be written to");
-        let process = Command::new(binary)
-            .args(["--concurrency", "1", "--use-dynamic-base-id", "--log-level", "error", "-c"])
-            .arg(&file)
-            .stdout(Stdio::null())
-            .spawn()
-            .expect("Envoy starts");
-        let proxy = Self { process, ports };
-        proxy.wait_for(|| proxy.get("ADMIN", "/ready").starts_with("HTTP/1.1 200").then_some(()));
-        proxy
+        let paths = [("MODULE", module), ("KEYS", &keys)];
+        Self(Proxy::start(binary, &configuration, 1, &[("SERVICE", service())], &paths))
     }
 
     #[track_caller]
-    fn wait_for<T>(&self, mut seen: impl FnMut() -> Option<T>) -> T {
-        for _ in 0..200 {
-            if let Some(seen) = seen() {
-                return seen;
-            }
-            std::thread::sleep(Duration::from_millis(50));
+    fn wait_for(&self, mut holds: impl FnMut() -> bool) {
+        if in_time(|| holds().then_some(())).is_some() {
+            return;
         }
-        let page = self.get("ADMIN", "/stats/prometheus");
+        let page = self.0.get("ADMIN", "/stats/prometheus", "");
         let counters: Vec<_> =
             page.lines().filter(|line| line.starts_with("istio_") && line.contains("_total{")).collect();
-        panic!("not after ten seconds; the counters are:\n{}", counters.join("\n"));
-    }
-
-    fn connect(&self, port: &str) -> std::io::Result<TcpStream> {
-        TcpStream::connect(("127.0.0.1", self.ports[port]))
-    }
-
-    /// The whole answer; nothing while nobody listens.
-    fn get(&self, port: &str, path: &str) -> String {
-        self.send(
-            port,
-            format!("GET {path} HTTP/1.1\r\nhost: a.example\r\nconnection: close\r\n\r\n").as_bytes(),
-        )
-    }
-
-    fn send(&self, port: &str, request: &[u8]) -> String {
-        let mut answer = Vec::new();
-        let whole = self.connect(port).and_then(|mut stream| {
-            stream.write_all(request)?;
-            stream.read_to_end(&mut answer)
-        });
-        whole.map(|_| String::from_utf8_lossy(&answer).into_owned()).unwrap_or_default()
+        panic!("it does not come to pass; the counters are:\n{}", counters.join("\n"));
     }
 
     /// What the series has whose labels these are; others it may have, too, but none of those behind a `!`.
     fn metric(&self, name: &str, labels: &str) -> Option<u64> {
-        let page = self.get("ADMIN", "/stats/prometheus");
+        let page = self.0.get("ADMIN", "/stats/prometheus", "");
         let mut found = page.lines().filter_map(|line| {
             let (series, value) = line.trim_end().rsplit_once(' ')?;
             let (found, rest) = series.split_once('{')?;
@@ -108,14 +62,7 @@ impl Proxy {
 
     #[track_caller]
     fn expect(&self, name: &str, labels: &str, value: u64) {
-        self.wait_for(|| self.metric(name, labels).filter(|found| *found == value));
-    }
-}
-
-impl Drop for Proxy {
-    fn drop(&mut self) {
-        let _ = self.process.kill();
-        let _ = self.process.wait();
+        self.wait_for(|| self.metric(name, labels) == Some(value));
     }
 }
 
@@ -181,21 +128,6 @@ fn send_messages(stream: &mut TcpStream, count: usize) -> std::io::Result<()> {
     stream.write_all(b"\r\n")
 }
 
-/// The module that ships; a line says so where there is none.
-fn module() -> Option<PathBuf> {
-    let folder = std::env::var_os("PWKIT_DIST").map_or_else(|| root().join("dist"), PathBuf::from);
-    let module = folder.join("stats.wasm");
-    if module.is_file() {
-        return Some(module);
-    }
-    assert!(
-        std::env::var_os("PWKIT_REQUIRE_ENVOY").is_none(),
-        "there is no dist/stats.wasm; scripts/build makes it"
-    );
-    let _ = writeln!(std::io::stderr(), "SKIPPED: there is no dist/stats.wasm; scripts/build makes it");
-    None
-}
-
 /// What the deployment of the extension puts into the bootstrap, with the labels of this test.
 fn as_deployed() -> String {
     let deployed = read("extensions/stats/deploy/envoy.yaml");
@@ -245,17 +177,17 @@ const SERVER: &str = "spiffe://cluster.local/ns/server-ns/sa/server";
 
 #[test]
 fn a_mesh_is_counted_on_both_sides() {
-    let (Some(binary), Some(module)) = (envoy(), module()) else { return };
-    let proxy = Proxy::start(&binary, &module, &as_deployed());
+    let (Some(binary), Some(module)) = (envoy(), module("stats")) else { return };
+    let proxy = Mesh::start(&binary, &module, &as_deployed());
     requests(&proxy);
     calls(&proxy);
     connections(&proxy);
 }
 
 /// Clients and servers know each other by certificates, and the client the server by metadata of cluster and endpoint.
-fn requests(proxy: &Proxy) {
+fn requests(proxy: &Mesh) {
     for path in ["/", "/", "/blocked", "/any", "/drop", "/denied"] {
-        assert!(proxy.get("OUT", path).starts_with("HTTP/1.1"), "{path}");
+        assert!(proxy.0.get("OUT", path, "").starts_with("HTTP/1.1"), "{path}");
     }
     let client = format!(
         "reporter=source source_workload=shop-v1 source_workload_namespace=default source_app=shop source_version=v1 \
@@ -306,18 +238,16 @@ fn requests(proxy: &Proxy) {
 
 /// Messages are counted while a call is open, and the rest at its end: 3 and 13, then 8 and 27. They are all under the host
 /// that the client asked for, where the call is counted under what a route has made of it.
-fn calls(proxy: &Proxy) {
+fn calls(proxy: &Mesh) {
     // The other plugin's labels have expressions, so it reports calls at their end.
     let seen = |direction: &str| {
         let labels = "reporter=destination destination_service=renamed.example !request_protocol !rules";
         proxy.metric(&format!("istio_{direction}_messages_total"), labels)
     };
     let both = |counts: (u64, u64)| {
-        proxy.wait_for(|| {
-            (seen("request") == Some(counts.0) && seen("response") == Some(counts.1)).then_some(())
-        });
+        proxy.wait_for(|| seen("request") == Some(counts.0) && seen("response") == Some(counts.1));
     };
-    let mut stream = proxy.connect("OUT").expect("the proxy listens");
+    let mut stream = proxy.0.connect("OUT").expect("the proxy listens");
     let head = "POST /renamed HTTP/1.1\r\nhost: call.example\r\ncontent-type: application/grpc\r\ntransfer-encoding: chunked\r\nconnection: close\r\n\r\n";
     stream.write_all(head.as_bytes()).expect("the proxy reads");
     send_messages(&mut stream, 3).expect("the proxy reads");
@@ -339,9 +269,9 @@ fn calls(proxy: &Proxy) {
 }
 
 /// Nobody says who the peers are, so both sides wait for the end.
-fn connections(proxy: &Proxy) {
+fn connections(proxy: &Mesh) {
     let exchange = || {
-        let mut stream = proxy.connect("TCP_OUT").expect("the proxy listens");
+        let mut stream = proxy.0.connect("TCP_OUT").expect("the proxy listens");
         stream.write_all(b"world\n").expect("the proxy reads");
         let mut hello = [0; 12];
         stream.read_exact(&mut hello).expect("the proxy answers");
@@ -377,8 +307,8 @@ fn connections(proxy: &Proxy) {
 /// A host may look like what other labels are made of: it stays whole, and in its place.
 #[test]
 fn a_host_makes_no_labels() {
-    let (Some(binary), Some(module)) = (envoy(), module()) else { return };
-    let proxy = Proxy::start(&binary, &module, &as_deployed());
+    let (Some(binary), Some(module)) = (envoy(), module("stats")) else { return };
+    let proxy = Mesh::start(&binary, &module, &as_deployed());
     for host in [
         "wasm_filter.a.cache.evil.com",
         "wasmcustom.wasm_filter.a.cache.evil.com",
@@ -386,7 +316,7 @@ fn a_host_makes_no_labels() {
         "component.a.tag.evil;.com",
     ] {
         let request = format!("GET /any HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\n\r\n");
-        proxy.send("OUT", request.as_bytes());
+        proxy.0.send("OUT", request.as_bytes());
         proxy.expect(
             "istio_requests_total",
             &format!(
@@ -400,9 +330,9 @@ fn a_host_makes_no_labels() {
 
 #[test]
 fn labels_and_tags_of_istio_go_together() {
-    let (Some(binary), Some(module)) = (envoy(), module()) else { return };
-    let proxy = Proxy::start(&binary, &module, &as_istio_does());
-    proxy.get("OUT", "/");
+    let (Some(binary), Some(module)) = (envoy(), module("stats")) else { return };
+    let proxy = Mesh::start(&binary, &module, &as_istio_does());
+    proxy.0.get("OUT", "/", "");
     proxy.expect(
         "istio_requests_total",
         "reporter=source response_code=200 destination_service_name=orders",
@@ -418,7 +348,7 @@ fn embedded(module: &Module, configuration: &str, root_id: &str) -> Host {
 }
 
 fn loaded() -> Option<Module> {
-    Some(Module::load(&module()?, &Limits::default()).unwrap_or_else(|error| panic!("{error}")))
+    Some(Module::load(&module("stats")?, &Limits::default()).unwrap_or_else(|error| panic!("{error}")))
 }
 
 #[test]
