@@ -97,7 +97,7 @@ impl Claims {
         }
         let fits = |pattern: &Pattern| {
             let subject = self.text("sub")?;
-            pattern.is_match(subject, &mut Effort::for_expressions(1)).ok().filter(|fits| *fits)
+            pattern.is_match(subject.as_bytes(), &mut Effort::for_expressions(1)).ok().filter(|fits| *fits)
         };
         match &by.subjects {
             Some(pattern) if fits(pattern).is_none() => Err(Failure::Subject),
