@@ -33,7 +33,9 @@ fn allowed(from: &Package, to: &str, kind: &str) -> bool {
         ("cli", "proxy-wasm-kit-host" | "proxy-wasm-kit-prune", _) => true,
         ("sdk", "proxy-wasm-kit-derive", "normal") => true,
         ("tests", to, _) => to != "proxy-wasm-kit-tests",
-        (folder, "proxy-wasm-kit" | "proxy-wasm-kit-mesh", "normal") => folder.starts_with("extensions/"),
+        (folder, "proxy-wasm-kit" | "proxy-wasm-kit-mesh" | "proxy-wasm-kit-paths", "normal") => {
+            folder.starts_with("extensions/")
+        }
         (folder, "proxy-wasm-kit-host", "dev") => folder.starts_with("extensions/"),
         _ => false,
     }
@@ -126,7 +128,7 @@ fn header(table: &str) -> &str {
 
 /// What runs inside the proxy.
 fn is_guest(member: &Package) -> bool {
-    member.is_extension() || ["sdk", "mesh"].contains(&member.folder().as_str())
+    member.is_extension() || ["sdk", "mesh", "paths"].contains(&member.folder().as_str())
 }
 
 #[test]
@@ -202,7 +204,8 @@ fn a_policy_knows_no_host() {
         let policies = files("rs").into_iter().filter(|path| {
             path == &format!("{folder}/src/policy.rs") || path.starts_with(&format!("{folder}/src/policy/"))
         });
-        let pure = |line: &str| code_of(line).replace("proxy_wasm_kit_mesh", "");
+        let pure =
+            |line: &str| code_of(line).replace("proxy_wasm_kit_mesh", "").replace("proxy_wasm_kit_paths", "");
         let knowing = policies.filter(|path| read(path).lines().any(|line| host.is_match(&pure(line))));
         knowing.map(|path| format!("{path} names the host; decisions stand apart from mechanism")).collect()
     });

@@ -17,7 +17,6 @@ mod keys;
 mod pattern;
 mod provider;
 mod query;
-mod reading;
 mod requirement;
 mod rules;
 mod template;

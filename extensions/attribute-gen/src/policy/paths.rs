@@ -4,10 +4,11 @@ mod template;
 
 use super::value::Value;
 use super::{ConditionNumber, Facts};
+use proxy_wasm_kit_paths::unescaped;
 use std::borrow::Cow;
 use std::collections::HashMap;
+use template::Segment;
 pub(super) use template::Template;
-use template::{Segment, decoded};
 
 /// Rules with a path, in their order.
 #[derive(Debug, Default)]
@@ -95,7 +96,7 @@ impl Paths {
     fn ends(&self, path: &[u8]) -> impl Iterator<Item = &Node> {
         let mut reached: Vec<usize> = if path.starts_with(b"/") { vec![0] } else { Vec::new() };
         for segment in path.split(|byte| *byte == b'/').skip(1) {
-            let segment = decoded(segment);
+            let segment = unescaped(segment);
             let nodes = reached.iter().filter_map(|number| self.nodes.get(*number));
             reached = nodes.flat_map(|node| node.next(&segment)).collect();
             if reached.is_empty() {

@@ -1,5 +1,6 @@
 //! Hosts: a request's `:authority` and a rule's host patterns, in the one form in which they are compared.
 
+use proxy_wasm_kit_paths::unescaped;
 use std::net::Ipv6Addr;
 
 /// What a rule says about the host.
@@ -21,6 +22,7 @@ pub(super) fn normalise(authority: &[u8]) -> Vec<u8> {
         return canonical_address(address).unwrap_or_else(|| address.to_ascii_lowercase());
     }
     let name = host.split(|byte| *byte == b':').next().unwrap_or_default();
+    // A registered name may be percent-encoded (RFC 3986, section 3.2.2).
     let mut name = unescaped(name).to_ascii_lowercase();
     while name.last() == Some(&b'.') {
         name.pop();
@@ -62,11 +64,6 @@ fn canonical_address(bracketed: &[u8]) -> Option<Vec<u8>> {
     let inner = bracketed.strip_prefix(b"[")?.strip_suffix(b"]")?;
     let address: Ipv6Addr = std::str::from_utf8(inner).ok()?.parse().ok()?;
     Some(format!("[{address}]").into_bytes())
-}
-
-/// A registered name may be percent-encoded (RFC 3986, section 3.2.2).
-fn unescaped(name: &[u8]) -> Vec<u8> {
-    super::path::decode(name, |_| true).unwrap_or_else(|| name.to_vec())
 }
 
 #[cfg(test)]

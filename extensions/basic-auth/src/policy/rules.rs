@@ -1,9 +1,10 @@
 //! The rules that apply to a request, found by method, host and path without a scan.
 
 use super::host::{self, HostPattern};
-use super::path::{self, Shape, Unreadable};
+use super::path::{self, Shape};
 use super::table::{Table, TableBuilder, reversed};
 use crate::config::PathMatching;
+use proxy_wasm_kit_paths::Unreadable;
 use regex_lite::Regex;
 use std::borrow::Cow;
 use std::collections::HashMap;

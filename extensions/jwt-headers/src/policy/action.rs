@@ -6,10 +6,10 @@ use super::failure::Failure;
 use super::fields::Fields;
 use super::pattern::whole;
 use super::query;
-use super::reading::readings;
 use super::template::{NoText, Target, Template};
 use super::{Accepted, Mistake};
 use crate::config::{self, Condition, HeaderAction};
+use proxy_wasm_kit_paths::readings;
 use regex_lite::Regex;
 use serde_json::Value;
 
@@ -267,11 +267,11 @@ impl Action {
 
 /// No server may read a path as one that is not below a prefix.
 fn stay_below(path: &[u8], prefix: &[u8]) -> Result<(), Failure> {
-    let prefixes = readings(prefix).ok_or(Failure::Unusable)?;
+    let prefixes = readings(prefix).or(Err(Failure::Unusable))?;
     let is_below = |path: &[u8], prefix: &[u8]| {
         path.strip_prefix(prefix).is_some_and(|rest| matches!(rest.first(), None | Some(b'/')))
     };
-    let paths = readings(path).ok_or(Failure::Path)?;
+    let paths = readings(path)?;
     let is_there = |path: &[u8]| prefixes.iter().any(|prefix| is_below(path, prefix));
     if paths.iter().all(|path| is_there(path)) { Ok(()) } else { Err(Failure::Unusable) }
 }

@@ -3,6 +3,7 @@
 
 use super::Request;
 use super::query;
+use proxy_wasm_kit_paths::unescaped;
 
 /// The most tokens of one provider in a request.
 pub(super) const MOST: usize = 10;
@@ -84,7 +85,7 @@ impl Locations {
             let split = cookie.iter().position(|byte| *byte == b'=')?;
             let (name, value) = cookie.split_at_checked(split)?;
             // PHP undoes escapes in names, too.
-            let name = query::decoded(name.trim_ascii(), false);
+            let name = unescaped(name.trim_ascii());
             self.cookies.iter().find(|wanted| wanted.as_bytes() == &*name)?;
             let value = value.get(1..)?.trim_ascii();
             let bare = value.strip_prefix(b"\"").and_then(|rest| rest.strip_suffix(b"\"")).unwrap_or(value);

@@ -71,7 +71,7 @@ pub enum Failure {
     Signature,
     /// The keys are not there yet.
     Fetch,
-    /// The path is made to be read in many ways.
+    /// The path cannot be decoded, or is made to be read in many ways.
     Path,
     /// The rules' expressions would have to look at too much of it.
     Long,
@@ -116,7 +116,7 @@ impl Failure {
             // Envoy has no other words for what is not in its parser (measured on 1.40); the log has.
             Self::NoExpiration | Self::Lifetime | Self::Subject | Self::Signature => "Jwt verification fails",
             Self::Fetch => "Jwks remote fetch is failed",
-            Self::Path => "Path can be read in too many ways",
+            Self::Path => "Path cannot be read",
             Self::Long => "Request is too long for the rules",
             Self::State => "Filter state cannot be read",
             Self::Unusable => "Jwt claim cannot be used",

@@ -1,5 +1,6 @@
 //! The query of a path: read with percent escapes undone, edited without touching what else is there.
 
+use proxy_wasm_kit_paths::unescaped;
 use std::borrow::Cow;
 
 /// Path, and query without `?`; a fragment belongs to neither.
@@ -15,7 +16,7 @@ pub(super) fn split(path: &[u8]) -> (&[u8], Option<&[u8]>) {
 pub(super) fn parameters(path: &[u8]) -> impl Iterator<Item = (Cow<'_, [u8]>, Cow<'_, [u8]>)> {
     pairs(path).map(|pair| {
         let (name, value) = halves(pair);
-        (decoded(name, true), decoded(value, true))
+        (decoded(name), decoded(value))
     })
 }
 
@@ -38,7 +39,7 @@ fn halves(pair: &[u8]) -> (&[u8], &[u8]) {
 /// The path without the parameters of these names, however they are written.
 pub(super) fn without(path: &[u8], names: &[&str]) -> Option<Vec<u8>> {
     let is_named = |pair: &[u8]| {
-        let found = decoded(halves(pair).0, true);
+        let found = decoded(halves(pair).0);
         names.iter().any(|name| *found == *name.as_bytes())
     };
     if names.is_empty() || !pairs(path).any(is_named) {
@@ -59,41 +60,13 @@ pub(super) fn without(path: &[u8], names: &[&str]) -> Option<Vec<u8>> {
     Some(if kept.is_empty() { start.to_vec() } else { [start, b"?", &kept].concat() })
 }
 
-/// Percent escapes undone; what is not an escape stays. In a query `+` is a space.
-pub(super) fn decoded(text: &[u8], in_query: bool) -> Cow<'_, [u8]> {
-    if !text.iter().any(|byte| *byte == b'%' || in_query && *byte == b'+') {
-        return text.into();
+/// A name or a value with its escapes undone: in a query, `+` is a space.
+fn decoded(text: &[u8]) -> Cow<'_, [u8]> {
+    if !text.contains(&b'+') {
+        return unescaped(text);
     }
-    let mut out = Vec::with_capacity(text.len());
-    let mut rest = text;
-    while let Some((first, more)) = rest.split_first() {
-        let escaped = if *first == b'%' { escape(more) } else { None };
-        match escaped {
-            Some((byte, after)) => {
-                out.push(byte);
-                rest = after;
-            }
-            None => {
-                out.push(if in_query && *first == b'+' { b' ' } else { *first });
-                rest = more;
-            }
-        }
-    }
-    out.into()
-}
-
-/// What stands behind a `%`: the byte that it means, and the rest.
-pub(super) fn escape(text: &[u8]) -> Option<(u8, &[u8])> {
-    let ([high, low], rest) = text.split_first_chunk::<2>()?;
-    Some((nibble(*high)? << 4 | nibble(*low)?, rest))
-}
-
-fn nibble(digit: u8) -> Option<u8> {
-    match digit {
-        b'0'..=b'9' => Some(digit & 15),
-        b'a'..=b'f' | b'A'..=b'F' => (digit & 15).checked_add(9),
-        _ => None,
-    }
+    let spaced: Vec<u8> = text.iter().map(|byte| if *byte == b'+' { b' ' } else { *byte }).collect();
+    unescaped(&spaced).into_owned().into()
 }
 
 /// A text as a segment of a path or a part of a query: all but what never has a meaning there is escaped.

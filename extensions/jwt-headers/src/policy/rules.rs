@@ -3,9 +3,9 @@
 
 use super::failure::Failure;
 use super::pattern::{Effort, Pattern, Spent, whole};
-use super::reading::readings;
 use super::{Mistake, Request, query};
 use crate::config::{HeaderMatch, Match, StringMatch};
+use proxy_wasm_kit_paths::{Unreadable, readings};
 use regex_lite::Regex;
 use std::borrow::Cow;
 
@@ -199,6 +199,12 @@ impl From<Spent> for Failure {
     }
 }
 
+impl From<Unreadable> for Failure {
+    fn from(Unreadable: Unreadable) -> Self {
+        Self::Path
+    }
+}
+
 /// A request, and one of the ways in which its host can be written.
 #[derive(Clone, Copy)]
 struct Asked<'a> {
@@ -259,7 +265,7 @@ fn met_by<'m, 'a>(
     let mut met = Vec::new();
     let all = match read.take() {
         Some(all) => all,
-        None => readings(path).ok_or(Failure::Path)?,
+        None => readings(path)?,
     };
     for reading in read.insert(all) {
         let rule = first(&candidates, reading, effort)?;

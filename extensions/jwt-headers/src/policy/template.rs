@@ -2,6 +2,7 @@
 
 use super::claims::{ClaimPath, Claims, header_value, is_whole, scalar};
 use super::query;
+use proxy_wasm_kit_paths::unescaped;
 use serde_json::Value;
 
 /// A text with holes.
@@ -123,8 +124,8 @@ impl Target<'_> {
 
 /// Whether a server that decodes what was escaped here finds another path in it.
 fn leads_elsewhere(text: &str) -> bool {
-    let once = query::decoded(text.as_bytes(), false).into_owned();
-    let twice = query::decoded(&once, false).into_owned();
+    let once = unescaped(text.as_bytes());
+    let twice = unescaped(&once);
     [text.as_bytes(), &once, &twice].into_iter().any(|text| {
         let bare = |part: &[u8]| matches!(part.split(|byte| *byte == b';').next(), Some(b"." | b".."));
         text.iter().any(u8::is_ascii_control) || text.split(|byte| matches!(byte, b'/' | b'\\')).any(bare)

@@ -1,6 +1,6 @@
 //! The template of a path, as OpenAPI has them: `/reviews/{id}`, `/files/{name}.json`.
 
-use std::borrow::Cow;
+use proxy_wasm_kit_paths::unescaped;
 
 /// A path with parameters.
 #[derive(Debug)]
@@ -54,7 +54,7 @@ impl Template {
     pub(super) fn parameter(&self, name: &str, path: &[u8]) -> Option<String> {
         let segments = path.split(|byte| *byte == b'/').skip(1);
         self.0.iter().zip(segments).find_map(|(segment, text)| {
-            let text = decoded(text);
+            let text = unescaped(text);
             segment.parameter(name, &text).map(|value| String::from_utf8_lossy(value).into_owned())
         })
     }
@@ -136,7 +136,7 @@ impl Segment {
 
 impl Part {
     fn text(text: &str) -> Self {
-        Self::Text(decoded(text.as_bytes()).into_owned())
+        Self::Text(unescaped(text.as_bytes()).into_owned())
     }
 
     fn name(&self) -> Option<&str> {
@@ -178,28 +178,4 @@ fn split_at<'a>(rest: &'a [u8], text: &[u8], at_end: bool) -> Option<(&'a [u8], 
     let at = rest.windows(text.len()).skip(1).position(|window| window == text)?.saturating_add(1);
     let (value, behind) = rest.split_at_checked(at)?;
     Some((value, behind.strip_prefix(text)?))
-}
-
-/// A segment without percent-encoding. What is none stays as it is.
-pub(super) fn decoded(segment: &[u8]) -> Cow<'_, [u8]> {
-    if !segment.contains(&b'%') {
-        return Cow::Borrowed(segment);
-    }
-    let (mut bytes, mut rest) = (Vec::with_capacity(segment.len()), segment);
-    while let Some((first, behind)) = rest.split_first() {
-        let escaped = match (first, behind) {
-            (b'%', [high, low, behind @ ..]) => hex(*high, *low).map(|byte| (byte, behind)),
-            _ => None,
-        };
-        let (byte, behind) = escaped.unwrap_or((*first, behind));
-        bytes.push(byte);
-        rest = behind;
-    }
-    Cow::Owned(bytes)
-}
-
-fn hex(high: u8, low: u8) -> Option<u8> {
-    let digit = |byte: u8| char::from(byte).to_digit(16);
-    let number = digit(high)?.checked_mul(16)?.checked_add(digit(low)?)?;
-    u8::try_from(number).ok()
 }
