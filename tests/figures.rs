@@ -112,20 +112,39 @@ fn basic_auth_takes_no_longer_for_odd_paths_than_for_long_ones() {
     compare_paths("basic_auth");
 }
 
+/// How many instructions a request may cost that keeps the patterns of attribute_gen busy.
+const MOST_OF_PATTERNS: u64 = 50_000_000;
+
+#[test]
+fn attribute_gen_bounds_what_patterns_look_at() {
+    for (case, costs) in costs("attribute_gen", "patterns_attribute_gen") {
+        let most = costs.iter().max().expect("a case has requests");
+        assert!(*most <= MOST_OF_PATTERNS, "{case}: {most}");
+    }
+}
+
 fn compare_paths(extension: &str) {
-    let Some(path) = module(extension) else { return };
+    for (case, costs) in costs(extension, &format!("paths_{extension}")) {
+        let [plain, others @ ..] = &*costs else { panic!("a case has requests") };
+        assert!(*plain <= MOST_OF_A_BYTE * 57_000, "{case}: {plain} for a plain path");
+        let most = others.iter().max().expect("a case has several requests");
+        assert!(*most <= MOST_OF_A_PATH * plain, "{case}: {most}, {plain} for a plain path");
+    }
+}
+
+/// The instructions of all requests of the cases in a file, on the module of an extension; none if it was not built.
+fn costs(extension: &str, file: &str) -> Vec<(String, Vec<u64>)> {
+    let Some(path) = module(extension) else { return Vec::new() };
     let module = Module::load(&path, &Limits::default()).unwrap_or_else(|error| panic!("{error}"));
-    for case in cases(&format!("paths_{extension}")) {
-        let seen = case::wasm_run(&module, &path, &case).unwrap_or_else(|error| panic!("{error}"));
+    let of_case = |case: &case::Case| {
+        let seen = case::wasm_run(&module, &path, case).unwrap_or_else(|error| panic!("{error}"));
         case.verdict(Host::Wasm, &seen).unwrap_or_else(|report| panic!("{report}"));
         let cost = |exchange: &Exchange| exchange.guest_instructions.expect("they are counted");
         let costs: Vec<u64> = seen.exchanges.iter().map(cost).collect();
         println!("{}: {costs:?}", case.test_name());
-        let [plain, others @ ..] = &*costs else { panic!("a case has requests") };
-        assert!(*plain <= MOST_OF_A_BYTE * 57_000, "{}: {plain} for a plain path", case.test_name());
-        let most = others.iter().max().expect("a case has several requests");
-        assert!(*most <= MOST_OF_A_PATH * plain, "{}: {most}, {plain} for a plain path", case.test_name());
-    }
+        (case.test_name().to_string(), costs)
+    };
+    cases(file).iter().map(of_case).collect()
 }
 
 fn cases(file: &str) -> Vec<case::Case> {

@@ -22,6 +22,14 @@ pub struct Config {
     pub attributes: Vec<Generator>,
 }
 
+impl Config {
+    /// How many patterns there are.
+    pub fn patterns(&self) -> usize {
+        let rules = self.attributes.iter().flat_map(|generator| &generator.matches);
+        rules.filter(|rule| rule.pattern.is_some()).count()
+    }
+}
+
 /// One attribute, and what it becomes of which request.
 #[derive(Debug, Default, Deserialize, Schema)]
 #[serde(deny_unknown_fields)]

@@ -7,6 +7,7 @@ use proxy_wasm_kit::{Bytes, ConfigError, Counter, Expression, HostError, Root, p
 use proxy_wasm_kit_mesh::legacy;
 use std::borrow::Cow;
 use std::collections::BTreeSet;
+use std::fmt::Display;
 
 /// One configuration on one worker.
 pub(crate) struct Generators {
@@ -29,9 +30,15 @@ impl Generators {
         let mut plugin = Self::empty(root)?;
         let errors = config_errors(root)?;
         let is_new = knows_xds();
+        let share = policy::share(config.patterns());
         for (number, configured) in config.attributes.into_iter().enumerate() {
-            match Compiled::new(configured, root, is_new) {
-                Ok(compiled) => plugin.generators.push(compiled),
+            match Compiled::new(configured, share, root, is_new) {
+                Ok(compiled) => {
+                    for (at, longest) in compiled.generator.patterns() {
+                        log::debug!("attributes[{number}].{at}.pattern looks at {longest} bytes at most");
+                    }
+                    plugin.generators.push(compiled);
+                }
                 Err(error) => {
                     root.complain(error.within(&format!("attributes[{number}]")));
                     errors.add(1)?;
@@ -85,7 +92,7 @@ impl Generators {
     }
 
     /// One could not be generated or set.
-    pub(crate) fn has_failed(&self, name: &str, error: &HostError) {
+    pub(crate) fn has_failed(&self, name: &str, error: &dyn Display) {
         log::debug!("{name} is not generated: {error}");
         // A count that is lost must not cost a request.
         let _ = self.failures.add(1);
@@ -93,8 +100,13 @@ impl Generators {
 }
 
 impl Compiled {
-    fn new(configured: config::Generator, root: &Root, is_new: bool) -> Result<Self, ConfigError> {
-        let plan = policy::compile(configured).map_err(refused)?;
+    fn new(
+        configured: config::Generator,
+        share: usize,
+        root: &Root,
+        is_new: bool,
+    ) -> Result<Self, ConfigError> {
+        let plan = policy::compile(configured, share).map_err(refused)?;
         Ok(Self {
             conditions: expressions(&plan.conditions, root, is_new)?,
             inputs: expressions(&plan.inputs, root, is_new)?,

@@ -3,13 +3,16 @@
 
 mod compile;
 mod paths;
+mod pattern;
 mod value;
 
 use crate::config::Phase;
 pub use compile::{Mistake, Plan, Source, compile};
 use paths::Paths;
-use regex_lite::Regex;
+use pattern::Pattern;
+pub use pattern::share;
 use std::borrow::Cow;
+use std::fmt;
 use value::Value;
 
 /// One attribute.
@@ -34,12 +37,6 @@ struct Rule {
     condition: Option<ConditionNumber>,
     pattern: Option<Pattern>,
     value: Value,
-}
-
-#[derive(Debug)]
-struct Pattern {
-    input: InputNumber,
-    regex: Regex,
 }
 
 /// A condition in CEL, by its place in [`Plan::conditions`].
@@ -73,23 +70,58 @@ pub trait Facts {
     fn request(&mut self) -> Option<(&[u8], &[u8])>;
 }
 
+/// Why an attribute is not made for a request.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Failure<E> {
+    /// A fact that was needed cannot be had.
+    Fact(E),
+    /// A text is too long for the pattern of a rule: whether that matches is not known.
+    TooLong {
+        /// The rule, for example `match[2]`.
+        at: String,
+        /// How many bytes there are.
+        found: usize,
+        /// How many the pattern looks at.
+        longest: usize,
+    },
+}
+
+impl<E: fmt::Display> fmt::Display for Failure<E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Fact(why) => why.fmt(f),
+            Self::TooLong { at, found, longest } => {
+                write!(f, "the input of {at} has {found} bytes, and its pattern looks at {longest} at most")
+            }
+        }
+    }
+}
+
 impl Generator {
     /// The value for a request; `None` when no rule matches it.
     ///
     /// # Errors
     ///
-    /// A fact that was needed cannot be had. What comes after it is not asked for.
-    pub fn value<F: Facts>(&self, facts: &mut F) -> Result<Option<Cow<'_, str>>, F::Failure> {
+    /// Whether a rule matches cannot be told. What comes after it is not asked for.
+    pub fn value<F: Facts>(&self, facts: &mut F) -> Result<Option<Cow<'_, str>>, Failure<F::Failure>> {
         for step in &self.steps {
             let value = match step {
                 Step::Rule(rule) => rule.value(facts)?,
-                Step::Paths(paths) => paths.value(facts)?,
+                Step::Paths(paths) => paths.value(facts).map_err(Failure::Fact)?,
             };
             if value.is_some() {
                 return Ok(value);
             }
         }
         Ok(None)
+    }
+
+    /// Its patterns: where each stands, and the longest text that it looks at.
+    pub fn patterns(&self) -> impl Iterator<Item = (&str, usize)> {
+        self.steps.iter().filter_map(|step| match step {
+            Step::Rule(Rule { pattern: Some(Pattern { at, longest, .. }), .. }) => Some((&**at, *longest)),
+            Step::Rule(_) | Step::Paths(_) => None,
+        })
     }
 
     /// Whether it looks at the path of the request.
@@ -99,24 +131,22 @@ impl Generator {
 }
 
 impl Rule {
-    fn value<F: Facts>(&self, facts: &mut F) -> Result<Option<Cow<'_, str>>, F::Failure> {
+    fn value<F: Facts>(&self, facts: &mut F) -> Result<Option<Cow<'_, str>>, Failure<F::Failure>> {
         if let Some(condition) = self.condition
-            && !facts.holds(condition)?
+            && !facts.holds(condition).map_err(Failure::Fact)?
         {
             return Ok(None);
         }
         let Some(pattern) = &self.pattern else { return Ok(Some(self.value.constant())) };
-        let input = facts.text(pattern.input)?;
+        let input = facts.text(pattern.input).map_err(Failure::Fact)?;
+        if input.len() > pattern.longest {
+            let Pattern { at, longest, .. } = pattern;
+            return Err(Failure::TooLong { at: at.clone(), found: input.len(), longest: *longest });
+        }
         // A byte that is no text matches nothing but what matches any character.
         let input = String::from_utf8_lossy(&input);
-        let found = pattern.regex.captures(&input);
-        let group = |found: &regex_lite::Captures<'_>, name: &str| -> Option<String> {
-            let number = name.parse().ok();
-            number
-                .map_or_else(|| found.name(name), |number| found.get(number))
-                .map(|group| group.as_str().to_owned())
-        };
-        Ok(found.map(|found| self.value.filled(|name| group(&found, name))))
+        let found = pattern.found_in(&input);
+        Ok(found.map(|found| self.value.filled(|name| pattern::group(&found, name))))
     }
 }
 

@@ -4,10 +4,6 @@ use super::paths::{PathRule, Paths, Template};
 use super::value::Value;
 use super::{ConditionNumber, Generator, InputNumber, Pattern, Rule, Step};
 use crate::config;
-use regex_lite::{Regex, RegexBuilder};
-
-/// Larger patterns than this are a mistake, or an attack on memory.
-const MAX_REGEX_SIZE: usize = 1 << 20;
 
 /// What a pattern looks at when nothing else is said.
 const DEFAULT_INPUT: &str = "request.url_path";
@@ -41,15 +37,15 @@ pub struct Source {
     pub text: String,
 }
 
-/// Compiles a generator.
+/// Compiles a generator, with the share of its patterns (see [`super::share`]).
 ///
 /// # Errors
 ///
 /// The first mistake in it.
-pub fn compile(configured: config::Generator) -> Result<Plan, Mistake> {
+pub fn compile(configured: config::Generator, share: usize) -> Result<Plan, Mistake> {
     let config::Generator { phase, output_attribute, matches } = configured;
     check_name(&output_attribute)?;
-    let mut compiler = Compiler::default();
+    let mut compiler = Compiler { share, ..Compiler::default() };
     for (number, configured) in matches.into_iter().enumerate() {
         compiler.add(configured, &format!("match[{number}]"))?;
     }
@@ -70,6 +66,8 @@ fn check_name(name: &str) -> Result<(), Mistake> {
 
 #[derive(Default)]
 struct Compiler {
+    /// How much each pattern looks at, if it is small.
+    share: usize,
     steps: Vec<Step>,
     /// The run of rules with a path that is not at its end.
     paths: Vec<PathRule>,
@@ -129,14 +127,14 @@ impl Compiler {
         value: &str,
         at: &str,
     ) -> Result<(), Mistake> {
-        let regex = RegexBuilder::new(pattern).size_limit(MAX_REGEX_SIZE).nest_limit(50).build();
-        let regex = regex.or_else(|error| mistake(format!("{at}.pattern"), error.to_string()))?;
-        let value = Value::read(value, |name| has_group(&regex, name))
-            .or_else(|reason| mistake(format!("{at}.value"), reason))?;
         let number = InputNumber(self.inputs.len());
+        let pattern = Pattern::new(pattern, self.share, number, at)
+            .or_else(|reason| mistake(format!("{at}.pattern"), reason))?;
+        let value = Value::read(value, |name| pattern.has_group(name))
+            .or_else(|reason| mistake(format!("{at}.value"), reason))?;
         let text = input.unwrap_or_else(|| DEFAULT_INPUT.to_owned());
         self.inputs.push(Source { path: format!("{at}.input"), text });
-        self.add_rule(Rule { condition, pattern: Some(Pattern { input: number, regex }), value });
+        self.add_rule(Rule { condition, pattern: Some(pattern), value });
         Ok(())
     }
 
@@ -151,12 +149,6 @@ impl Compiler {
             self.steps.push(Step::Paths(Paths::new(paths)));
         }
     }
-}
-
-fn has_group(regex: &Regex, name: &str) -> bool {
-    let number = name.parse::<usize>().ok();
-    number.is_some_and(|number| number < regex.captures_len())
-        || regex.capture_names().flatten().any(|known| known == name)
 }
 
 fn mistake<T>(path: impl Into<String>, message: impl Into<String>) -> Result<T, Mistake> {

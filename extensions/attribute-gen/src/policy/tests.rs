@@ -4,13 +4,13 @@ use super::paths::Template;
 use super::*;
 use crate::config::{self, Match};
 use proptest::prelude::*;
-use std::collections::HashMap;
+use regex_lite::Regex;
 
-/// Answers by the text of the expression.
+/// Answers by the text of the expression; the path beside `request` is what a pattern sees.
 struct Fake<'a> {
     plan: &'a Plan,
     request: Option<(Vec<u8>, Vec<u8>)>,
-    answers: HashMap<&'static str, &'static str>,
+    path: String,
     asked: Vec<String>,
 }
 
@@ -26,8 +26,11 @@ impl Facts for Fake<'_> {
     fn text(&mut self, InputNumber(number): InputNumber) -> Result<Vec<u8>, String> {
         let text = &self.plan.inputs[number].text;
         self.asked.push(text.clone());
-        let answer = self.answers.get(text.as_str()).ok_or_else(|| format!("{text} is absent"))?;
-        Ok(answer.as_bytes().to_vec())
+        match text.as_str() {
+            "request.url_path" => Ok(self.path.as_bytes().to_vec()),
+            "name" => Ok(b"Ann".to_vec()),
+            _ => Err(format!("{text} is absent")),
+        }
     }
 
     fn request(&mut self) -> Option<(&[u8], &[u8])> {
@@ -35,20 +38,24 @@ impl Facts for Fake<'_> {
     }
 }
 
+fn fact(why: &str) -> Failure<String> {
+    Failure::Fact(why.into())
+}
+
 fn generator(matches: Vec<Match>) -> config::Generator {
     config::Generator { output_attribute: "x".into(), matches, ..config::Generator::default() }
 }
 
 fn plan(matches: Vec<Match>) -> Plan {
-    compile(generator(matches)).unwrap()
+    compile(generator(matches), share(1)).unwrap()
 }
 
-fn value_for(plan: &Plan, request: &str) -> Result<Option<String>, String> {
+fn value_for(plan: &Plan, request: &str) -> Result<Option<String>, Failure<String>> {
     let (method, path) = request.split_once(' ').unwrap();
     let mut fake = Fake {
         plan,
         request: Some((method.into(), path.into())),
-        answers: HashMap::from([("request.url_path", "/users/7/posts"), ("name", "Ann")]),
+        path: "/users/7/posts".into(),
         asked: Vec::new(),
     };
     plan.generator.value(&mut fake).map(|value| value.map(Cow::into_owned))
@@ -90,7 +97,7 @@ fn a_rule_without_a_condition_always_matches() {
 #[test]
 fn a_condition_that_fails_ends_the_generator() {
     let plan = plan(vec![condition("oops", "a"), condition("true", "b")]);
-    assert_eq!(value_for(&plan, "GET /"), Err("oops is no bool".into()));
+    assert_eq!(value_for(&plan, "GET /"), Err(fact("oops is no bool")));
 }
 
 #[test]
@@ -100,9 +107,44 @@ fn groups_of_a_pattern_are_filled_in() {
     let by_number = pattern("(N)?(A)", Some("name"), "<${1}${2}>");
     assert_eq!(value_for(&plan(vec![by_number]), "GET /"), Ok(Some("<A>".into())));
     let absent = plan(vec![pattern("x", Some("nobody"), "a"), condition("", "b")]);
-    assert_eq!(value_for(&absent, "GET /"), Err("nobody is absent".into()));
+    assert_eq!(value_for(&absent, "GET /"), Err(fact("nobody is absent")));
     let none = plan(vec![pattern("nope", None, "a"), condition("", "b")]);
     assert_eq!(value_for(&none, "GET /"), Ok(Some("b".into())));
+}
+
+#[test]
+fn what_a_pattern_cannot_look_at_as_a_whole_no_rule_decides() {
+    let rules = || vec![pattern("x$", None, "a"), condition("", "b")];
+    let value = |share, path: String| {
+        let plan = compile(generator(rules()), share).unwrap();
+        let mut fake = Fake { plan: &plan, request: None, path, asked: Vec::new() };
+        plan.generator.value(&mut fake).map(|value| value.map(Cow::into_owned))
+    };
+    let too_long = |found, longest| Err(Failure::TooLong { at: "match[0]".into(), found, longest });
+    for (patterns, longest) in [(0, 8192), (1, 8192), (2, 4096), (4, 2048), (5, 2048), (1000, 2048)] {
+        assert_eq!(share(patterns), longest);
+        assert_eq!(value(longest, format!("{:x>longest$}", "")), Ok(Some("a".into())));
+        assert_eq!(value(longest, format!("{:y>longest$}", "")), Ok(Some("b".into())));
+        let longer = longest + 1;
+        assert_eq!(value(longest, format!("{:x>longer$}", "")), too_long(longer, longest));
+    }
+    let told = too_long(9, 8).unwrap_err().to_string();
+    assert_eq!(told, "the input of match[0] has 9 bytes, and its pattern looks at 8 at most");
+}
+
+#[test]
+fn a_large_pattern_looks_at_less() {
+    let longest = |text: &str| Pattern::new(text, 2048, InputNumber(0), "").map(|pattern| pattern.longest);
+    for (text, expected) in [
+        ("^/(v[0-9]+)/", 2048),
+        ("[a-z]{1,12}", 1024),
+        ("[a-z]{1,63}", 256),
+        (&"()".repeat(16), 512),
+        ("[a-z]{1,1000}", 16),
+    ] {
+        assert_eq!(longest(text), Ok(expected), "{text}");
+    }
+    assert!(longest("[a-z]{1,2000}").unwrap_err().contains("size limit"));
 }
 
 #[test]
@@ -164,20 +206,20 @@ fn rules_with_a_path_keep_their_order() {
 fn no_condition_is_asked_that_the_path_rules_out() {
     let plan = plan(vec![Match { condition: "oops".into(), ..path("/a", "a") }]);
     assert_eq!(value_for(&plan, "GET /b"), Ok(None));
-    assert_eq!(value_for(&plan, "GET /a"), Err("oops is no bool".into()));
+    assert_eq!(value_for(&plan, "GET /a"), Err(fact("oops is no bool")));
 }
 
 #[test]
 fn without_a_request_no_path_matches() {
     let plan = plan(vec![path("/{x}", "a"), condition("", "b")]);
-    let mut fake = Fake { plan: &plan, request: None, answers: HashMap::new(), asked: Vec::new() };
+    let mut fake = Fake { plan: &plan, request: None, path: String::new(), asked: Vec::new() };
     assert_eq!(plan.generator.value(&mut fake), Ok(Some("b".into())));
     assert!(plan.generator.needs_request() && fake.asked.is_empty());
 }
 
 #[track_caller]
 fn refused(rule: Match, at: &str, message: &str) {
-    let mistake = compile(generator(vec![condition("", ""), rule])).unwrap_err();
+    let mistake = compile(generator(vec![condition("", ""), rule]), share(1)).unwrap_err();
     assert_eq!(mistake.path, at);
     assert!(mistake.message.contains(message), "{}", mistake.message);
 }
@@ -207,7 +249,7 @@ fn mistakes_are_told_with_their_place() {
     );
     for name in ["", "a\0b"] {
         let unnamed = config::Generator { output_attribute: name.into(), ..generator(vec![]) };
-        assert_eq!(compile(unnamed).unwrap_err().path, "output_attribute");
+        assert_eq!(compile(unnamed, share(1)).unwrap_err().path, "output_attribute");
     }
 }
 
@@ -262,7 +304,7 @@ proptest! {
         template in "[/a{}%?]{0,12}", value in "[a${}]{0,8}", request in ".{0,20}", regex in "[a(){}|?<>*]{0,8}",
     ) {
         for rule in [path(&template, &value), pattern(&regex, None, &value)] {
-            if let Ok(plan) = compile(generator(vec![rule])) {
+            if let Ok(plan) = compile(generator(vec![rule]), share(1)) {
                 let _ = value_for(&plan, &format!("GET {request}"));
             }
         }

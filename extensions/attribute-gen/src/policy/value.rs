@@ -60,7 +60,10 @@ impl Value {
                 for part in parts {
                     match part {
                         Part::Text(plain) => text.push_str(plain),
-                        Part::Group(name) => text.push_str(&group(name).unwrap_or_default()),
+                        Part::Group(name) => {
+                            let taken = group(name).unwrap_or_default();
+                            text.extend(taken.chars().take(LONGEST).map(harmless));
+                        }
                     }
                 }
                 text.truncate(text.floor_char_boundary(LONGEST));
@@ -68,6 +71,14 @@ impl Value {
             }
         }
     }
+}
+
+/// A character of a client's text. What would break a line of a log, act on the terminal of who reads it, or turn the
+/// direction of what stands around it becomes `_`.
+fn harmless(character: char) -> char {
+    let acts =
+        character.is_control() || matches!(character, '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    if acts { '_' } else { character }
 }
 
 #[cfg(test)]
@@ -96,6 +107,16 @@ mod tests {
         assert!(read("${a").unwrap_err().contains("expected a }"));
         assert!(read("${}").unwrap_err().contains("no group or parameter ``"));
         assert!(read("${c}").unwrap_err().contains("no group or parameter `c`"));
+    }
+
+    #[test]
+    fn what_is_filled_in_breaks_no_line() {
+        let value = read("\n${a}").unwrap();
+        for odd in "\0\n\r\t\u{b}\u{1b}\u{7f}\u{85}\u{9b}\u{2028}\u{2029}\u{202e}\u{2066}".chars() {
+            assert_eq!(value.filled(|_| Some(format!("<{odd}>"))), "\n<_>", "{odd:?}");
+        }
+        let kept = " \"'=,<\u{a0}\u{e9}\u{2027}\u{202f}\u{2065}\u{fffd}";
+        assert_eq!(value.filled(|_| Some(kept.to_owned())), format!("\n{kept}"));
     }
 
     #[test]
