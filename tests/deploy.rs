@@ -249,7 +249,7 @@ impl Request {
     /// The whole answer, or nothing when the proxy closes the connection without one.
     fn send(&self, port: u16) -> String {
         let mut stream = TcpStream::connect(("127.0.0.1", port)).expect("the proxy listens");
-        stream.set_read_timeout(Some(Duration::from_secs(10))).expect("a timeout can be set");
+        stream.set_read_timeout(Some(Duration::from_secs(60))).expect("a timeout can be set");
         let line = format!("{} {} HTTP/1.1", self.method, self.path).into_bytes();
         let fixed = [line, b"host: 127.0.0.1".to_vec(), b"connection: close".to_vec()];
         let mut bytes = fixed.iter().chain(&self.headers).cloned().collect::<Vec<_>>().join(&b"\r\n"[..]);

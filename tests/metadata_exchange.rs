@@ -8,7 +8,7 @@ use std::sync::mpsc;
 
 use base64::prelude::{BASE64_STANDARD, Engine};
 use proxy_wasm_kit_host::connection::{Act, Connection};
-use proxy_wasm_kit_host::exchange::{Direction, Message, Setup};
+use proxy_wasm_kit_host::exchange::{Direction, Message, Random, Setup};
 use proxy_wasm_kit_host::wasm::{Host, Limits, Module};
 use proxy_wasm_kit_mesh::message::{Struct, Value};
 use proxy_wasm_kit_mesh::{Peer, wire};
@@ -369,7 +369,8 @@ fn no_attribute_and_no_filter_state_tells_which_protocol_was_negotiated() {
 fn hosted(direction: Direction, configuration: &str) -> Option<Host> {
     let bytes = std::fs::read(module("metadata_exchange")?).expect("the module can be read");
     let module = Module::load(&bytes[..], &Limits::default()).expect("it is a module");
-    let setup = Setup { direction, configuration: configuration.into(), ..Setup::default() };
+    let configuration = configuration.into();
+    let setup = Setup { direction, configuration, random: Random::Seed(1), ..Setup::default() };
     Some(Host::start(&module, setup).expect("it starts"))
 }
 

@@ -48,7 +48,7 @@ impl Proxy {
         let log = File::create(folder.join("log")).expect("the folder is there");
         let mut command = Command::new(binary);
         command
-            .args(["--concurrency", &workers.to_string(), "--use-dynamic-base-id"])
+            .args(["--concurrency", &workers.to_string(), "--disable-hot-restart"])
             .args(["--log-level", "error", "--component-log-level", "wasm:info"])
             // What the access log tells is there at once.
             .args(["--file-flush-interval-msec", "50", "-c"])

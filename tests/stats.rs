@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use proxy_wasm_kit_host::connection::{Act, Connection};
 use proxy_wasm_kit_host::engine::Metric;
-use proxy_wasm_kit_host::exchange::{Message, Setup};
+use proxy_wasm_kit_host::exchange::{Message, Random, Setup};
 use proxy_wasm_kit_host::wasm::{Host, Limits, Module};
 use proxy_wasm_kit_tests::proxy::{Proxy, in_time};
 use proxy_wasm_kit_tests::{envoy, module, read, root};
@@ -344,7 +344,8 @@ fn labels_and_tags_of_istio_go_together() {
 /// The module in the embedded host; the configuration is as in the deployment for Envoy.
 fn embedded(module: &Module, configuration: &str, root_id: &str) -> Host {
     let (configuration, root_id) = (configuration.into(), root_id.into());
-    Host::start(module, Setup { configuration, root_id, ..Setup::default() }).expect("it is accepted")
+    Host::start(module, Setup { configuration, root_id, random: Random::Seed(1), ..Setup::default() })
+        .expect("it is accepted")
 }
 
 fn loaded() -> Option<Module> {

@@ -262,30 +262,43 @@ impl Envoy {
         self.admin.metrics()
     }
 
-    /// Returns when the worker has done all that was due before.
     fn settle(&self) -> Result<(), Error> {
-        let request = Message::request("GET", "/");
-        http1::exchange(self.barrier, &request, PATIENCE).map_err(during("cannot ask Envoy's worker"))?;
-        Ok(())
+        ask_worker(self.barrier)
     }
 }
 
-/// What the client gets; nothing when it goes away first.
-fn send(address: SocketAddr, errand: &Errand) -> Result<Option<Message>, Error> {
-    let patience = errand.patience.unwrap_or(PATIENCE);
-    match http1::exchange(address, &errand.request, patience) {
-        Err(error) if errand.patience.is_some() && is_late(&error) => Ok(None),
+/// What the client gets; nothing when it goes away first, which it does no sooner than the proxy has its request.
+fn send(address: SocketAddr, barrier: SocketAddr, errand: &Errand) -> Result<Option<Message>, Error> {
+    let Some(patience) = errand.patience else {
+        return http1::exchange(address, &errand.request, PATIENCE).map_err(no_response);
+    };
+    let settle = || {
+        let _ = ask_worker(barrier);
+    };
+    match http1::exchange_from(address, &errand.request, patience, settle) {
+        Err(error) if is_late(&error) => Ok(None),
         other => other.map_err(no_response),
     }
 }
 
-fn send_all(address: SocketAddr, errands: &[&Errand]) -> Result<Vec<Option<Message>>, Error> {
+/// Returns when the worker has done all that was due before.
+fn ask_worker(barrier: SocketAddr) -> Result<(), Error> {
+    let request = Message::request("GET", "/");
+    http1::exchange(barrier, &request, PATIENCE).map_err(during("cannot ask Envoy's worker"))?;
+    Ok(())
+}
+
+fn send_all(
+    address: SocketAddr,
+    barrier: SocketAddr,
+    errands: &[&Errand],
+) -> Result<Vec<Option<Message>>, Error> {
     if let [only] = errands {
-        return Ok(vec![send(address, only)?]);
+        return Ok(vec![send(address, barrier, only)?]);
     }
     std::thread::scope(|scope| {
         let clients: Vec<_> =
-            errands.iter().map(|errand| scope.spawn(move || send(address, errand))).collect();
+            errands.iter().map(|errand| scope.spawn(move || send(address, barrier, errand))).collect();
         let gone = |_| Err(Error("a client has panicked".into()));
         clients.into_iter().map(|client| client.join().unwrap_or_else(gone)).collect()
     })
@@ -307,7 +320,7 @@ fn no_response(error: std::io::Error) -> Error {
 }
 
 /// How long a proxy may take to give back the metrics of a plugin; it drains listeners for a second.
-const GIVEN_BACK: Duration = Duration::from_secs(5);
+const GIVEN_BACK: Duration = Duration::from_secs(20);
 
 /// Asks again and again until there is an answer; fails when that takes too long.
 fn wait<T>(what: impl fmt::Display, mut ask: impl FnMut() -> Result<Option<T>, Error>) -> Result<T, Error> {
@@ -338,7 +351,7 @@ impl Plugin<'_> {
         let log_start = envoy.process.log().end()?;
         let access_start = envoy.process.access().end()?;
         envoy.upstream.replace(bootstrap::CLUSTER, vec![first.upstream.clone()]);
-        let clients = send_all(self.address, errands)?;
+        let clients = send_all(self.address, envoy.barrier, errands)?;
         let records = wait("the access log", || {
             envoy.process.check_alive()?;
             let records = envoy.process.access().all_of_vm(access_start, &self.vm_id)?;

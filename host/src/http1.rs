@@ -3,6 +3,9 @@
 //! Framing is taken from the headers of a message, never added, so that a case can also lie about it.
 
 use std::io::{self, ErrorKind, Read, Write};
+use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::time::Duration;
 
 use crate::exchange::{Headers, Message};
 
@@ -256,22 +259,38 @@ fn invalid(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> io::Er
 /// Sends a request on a connection of its own and reads the response; none when the connection ends without one.
 ///
 /// Both go on at once: a server may answer, and close, before it has read everything.
-pub fn exchange(
-    address: std::net::SocketAddr,
+pub fn exchange(address: SocketAddr, request: &Message, patience: Duration) -> io::Result<Option<Message>> {
+    exchange_from(address, request, patience, || {})
+}
+
+/// The patience counts from when the request is written, and `written` has run.
+pub fn exchange_from(
+    address: SocketAddr,
     request: &Message,
-    patience: std::time::Duration,
+    patience: Duration,
+    written: impl FnOnce() + Send,
 ) -> io::Result<Option<Message>> {
-    let stream = std::net::TcpStream::connect(address)?;
+    let stream = TcpStream::connect(address)?;
     stream.set_nodelay(true)?;
-    stream.set_read_timeout(Some(patience))?;
     stream.set_write_timeout(Some(patience))?;
     let bytes = request_bytes(request);
     let to_head = request.headers.first(":method") == Some(b"HEAD");
+    let (done, is_done) = mpsc::channel::<()>();
     std::thread::scope(|scope| {
-        // A failure to send shows in what can be read: a response, or none.
-        scope.spawn(|| (&stream).write_all(&bytes));
-        let response = Reader::new(&stream).response(to_head);
-        let _ = stream.shutdown(std::net::Shutdown::Both);
+        let stream = &stream;
+        let sender = scope.spawn(move || {
+            // A failure to send shows in what can be read: a response, or none.
+            let _ = (&*stream).write_all(&bytes);
+            written();
+            let is_late = is_done.recv_timeout(patience) == Err(RecvTimeoutError::Timeout);
+            let _ = stream.shutdown(Shutdown::Both);
+            is_late
+        });
+        let response = Reader::new(stream).response(to_head);
+        drop(done);
+        if sender.join().unwrap_or_default() {
+            return Err(ErrorKind::TimedOut.into());
+        }
         response.or_else(|error| if ended(&error) { Ok(None) } else { Err(error) })
     })
 }

@@ -35,12 +35,12 @@ impl HttpFilter for Ask {
             held.headers().set("x-user", user?.body())?;
             held.headers().set("x-group", group.body())?;
             held.headers().set("x-sum", group.trailers().first("x-sum").unwrap_or_default())?;
-            let hint = select(plugin.groups.get("/hint").send(), sleep(Duration::from_millis(500))).await;
+            let hint = select(plugin.groups.get("/hint").send(), sleep(Duration::from_secs(1))).await;
             let hint = if let First::Left(Ok(hint)) = hint { hint.body().clone() } else { Bytes::default() };
             held.headers().set("x-hint", hint)?;
             Ok(Flow::Continue)
         });
-        Ok(flow.within(Duration::from_secs(3)))
+        Ok(flow.within(Duration::from_secs(5)))
     }
 
     fn on_response_headers(&mut self, response: &mut ResponseHeaders<'_>) -> Result {

@@ -82,7 +82,7 @@ pub(crate) const CALLING: &str = r#"(module
     (func (export "proxy_on_request_headers") (param i32 i32 i32) (result i32)
         (global.set $stream (local.get 0))
         (if (i32.ne (i32.const 0) (call $call (i32.const 16) (i32.const 4) (i32.const 128) (i32.const 69)
-                (i32.const 0) (i32.const 0) (i32.const 0) (i32.const 0) (i32.const 1000) (i32.const 0)))
+                (i32.const 0) (i32.const 0) (i32.const 0) (i32.const 0) (i32.const 60000) (i32.const 0)))
             (then (return (i32.const 0))))
         (i32.const 1))
     (func (export "proxy_on_http_call_response") (param i32 i32 i32 i32 i32)

@@ -6,6 +6,9 @@ use regex_lite::Regex;
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 
+/// Nobody listens at this port, and no system gives it out.
+const CLOSED: &str = "127.0.0.1:1";
+
 /// Without what differs from run to run.
 fn steady(text: &str) -> String {
     let numbers =
@@ -89,8 +92,7 @@ fn a_cluster_that_is_unknown_or_down_is_told() {
     assert!(proxy.get("/").starts_with("HTTP/1.1 200 OK\r\n"));
     let line = proxy.read_until("callout");
     assert_eq!(line, "    callout  auth: there is no such cluster; name it with --cluster auth=URL");
-    let closed = TcpListener::bind("127.0.0.1:0").expect("a free port").local_addr().expect("an address");
-    let cluster = format!("auth=http://{closed}");
+    let cluster = format!("auth=http://{CLOSED}");
     let mut proxy = Proxy::start(&workshop, &["--plugin", "calling.wasm", "--cluster", cluster.as_str()]);
     assert!(proxy.get("/").ends_with("x-auth: 503\n"));
     let line = steady(&proxy.read_until("callout"));
@@ -142,8 +144,7 @@ fn over_http2(
 #[test]
 fn an_upstream_that_is_down_is_a_503_as_of_envoy_and_told() {
     let workshop = workshop("down");
-    let closed = TcpListener::bind("127.0.0.1:0").expect("a free port").local_addr().expect("an address");
-    let upstream = format!("http://{closed}");
+    let upstream = format!("http://{CLOSED}");
     let mut proxy =
         Proxy::start(&workshop, &["--plugin", "configured.wasm:one.json", "--upstream", upstream.as_str()]);
     let answer = proxy.get("/");
@@ -210,6 +211,7 @@ fn a_request_under_way_is_answered_after_ctrl_c() {
     client.write_all(b"GET / HTTP/1.1\r\nhost: a\r\n\r\n").expect("it reads");
     let (mut asked, _) = server.accept().expect("the proxy asks");
     let answering = std::thread::spawn(move || {
+        assert_ne!(asked.read(&mut [0; 1024]).expect("it asks"), 0);
         std::thread::sleep(std::time::Duration::from_millis(300));
         asked.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 4\r\n\r\nlate").expect("it reads");
         asked

@@ -79,9 +79,8 @@ fn a_configuration_that_the_plugin_refuses() {
 #[test]
 fn an_address_that_is_taken() {
     let workshop = workshop("address");
-    let taken = TcpListener::bind("127.0.0.1:0").expect("a free port").local_addr().expect("an address");
-    let listener = TcpListener::bind(taken).expect("it is free again");
-    let address = taken.to_string();
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let address = listener.local_addr().expect("an address").to_string();
     let line = |option: &str| {
         format!(
             "{address} cannot be listened on: Address already in use (os error 98); choose another by {option}"
