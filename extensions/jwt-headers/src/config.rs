@@ -164,7 +164,7 @@ pub struct NormalizePayload {
 #[derive(Debug, Default, Deserialize, Schema)]
 #[serde(deny_unknown_fields)]
 pub struct LocalJwks {
-    /// A JWKS, as a text.
+    /// A JWKS, or certificates by `kid`, as a text.
     #[serde(default, deserialize_with = "present")]
     pub inline_string: Option<String>,
     /// A JWKS, as base64.

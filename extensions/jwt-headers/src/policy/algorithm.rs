@@ -133,6 +133,15 @@ impl Curve {
         }
     }
 
+    /// The curve that ECDSA takes with a hash.
+    pub(super) fn with(hash: Hash) -> Self {
+        match hash {
+            Hash::Sha256 => Self::P256,
+            Hash::Sha384 => Self::P384,
+            Hash::Sha512 => Self::P521,
+        }
+    }
+
     fn hash(self) -> Hash {
         match self {
             Self::P256 => Hash::Sha256,

@@ -1,4 +1,5 @@
-//! The little DER that keys and signatures need to be verified by the proxy: written, and read where a PEM block is given.
+//! The little DER that keys and signatures need to be verified by the proxy: written, and read where a PEM block or a
+//! certificate is given.
 
 use super::algorithm::Curve;
 
@@ -6,6 +7,8 @@ const INTEGER: u8 = 0x02;
 const BIT_STRING: u8 = 0x03;
 const OBJECT: u8 = 0x06;
 const SEQUENCE: u8 = 0x30;
+/// The version of a certificate.
+const VERSION: u8 = 0xa0;
 
 /// `rsaEncryption` with its NULL.
 const RSA: &[u8] = &[0x06, 0x09, 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x01, 0x01, 0x05, 0x00];
@@ -46,6 +49,21 @@ pub(super) enum Public<'a> {
 /// Reads `SubjectPublicKeyInfo`.
 pub(super) fn read(der: &[u8]) -> Option<Public<'_>> {
     let (info, []) = take(SEQUENCE, der)? else { return None };
+    public(info)
+}
+
+/// Reads the public key in a certificate (RFC 5280, 4.1), and nothing else of it.
+pub(super) fn certified(der: &[u8]) -> Option<Public<'_>> {
+    let (certificate, []) = take(SEQUENCE, der)? else { return None };
+    let (signed, _) = take(SEQUENCE, certificate)?;
+    let rest = take(VERSION, signed).map_or(signed, |(_, rest)| rest);
+    let (_serial, rest) = take(INTEGER, rest)?;
+    let after = |from, _| take(SEQUENCE, from).map(|(_, rest)| rest);
+    let rest = ["signature", "issuer", "validity", "subject"].into_iter().try_fold(rest, after)?;
+    public(take(SEQUENCE, rest)?.0)
+}
+
+fn public(info: &[u8]) -> Option<Public<'_>> {
     let (algorithm, rest) = take(SEQUENCE, info)?;
     let (bits, []) = take(BIT_STRING, rest)? else { return None };
     let key = bits.strip_prefix(&[0])?;

@@ -84,7 +84,7 @@ impl fmt::Debug for Key {
 }
 
 impl KeySet {
-    /// Reads a JWKS. Keys that cannot be used are left out; if none is left, that is an error.
+    /// Reads a JWKS, or certificates by `kid`. Keys that cannot be used are left out; if none is left, that is an error.
     ///
     /// # Errors
     ///
@@ -103,21 +103,19 @@ impl KeySet {
     }
 
     fn of(set: &Map<String, Value>, text: &[u8], allow_weak: bool) -> Result<Self, String> {
-        let Some(Value::Array(list)) = set.get("keys") else {
-            return Err("expected a JWKS, an object with the list `keys`".into());
-        };
-        if list.len() > MOST_KEYS {
-            return Err(format!("found {} keys, at most {MOST_KEYS} are allowed", list.len()));
+        let entries = entries(set).ok_or("expected a JWKS, an object with the list `keys`")?;
+        if entries.len() > MOST_KEYS {
+            return Err(format!("found {} keys, at most {MOST_KEYS} are allowed", entries.len()));
         }
         let mut set =
             Self { fingerprint: fingerprint(text), keys: Vec::new(), foreign: 0, warnings: Vec::new() };
         let mut reasons = Vec::new();
-        for (number, entry) in list.iter().enumerate() {
-            match Key::of(entry, allow_weak) {
+        for (place, entry) in entries {
+            match entry.key(allow_weak) {
                 Ok(key) => set.keys.push(key),
                 Err(unfit) => {
                     let is_foreign = matches!(unfit, Unfit::Foreign(_));
-                    reasons.push((is_foreign, format!("keys[{number}]: {}", unfit.reason())));
+                    reasons.push((is_foreign, format!("{place}: {}", unfit.reason())));
                 }
             }
         }
@@ -150,7 +148,7 @@ impl KeySet {
         let mut keys = Vec::new();
         for (number, block) in text.split(BEGIN).skip(1).take(MOST_KEYS).enumerate() {
             let body = block.split("-----END PUBLIC KEY-----").next().unwrap_or_default();
-            let der = STANDARD.decode(body.split_ascii_whitespace().collect::<String>()).ok();
+            let der = unarmored(body);
             let material = match der.as_deref().and_then(der::read) {
                 Some(public) => material(&public, allow_weak)?,
                 None => {
@@ -214,6 +212,49 @@ impl fmt::Display for KeySet {
     }
 }
 
+/// What a set says of one key.
+enum Entry<'s> {
+    Jwk(&'s Value),
+    Certificate { id: &'s str, body: &'s str },
+}
+
+/// Each with its place in the set: the list of a JWKS, or certificates by `kid`, which some issuers show beside it.
+fn entries(set: &Map<String, Value>) -> Option<Vec<(String, Entry<'_>)>> {
+    let jwk = |(number, entry)| (format!("keys[{number}]"), Entry::Jwk(entry));
+    match set.get("keys") {
+        Some(Value::Array(list)) => Some(list.iter().enumerate().map(jwk).collect()),
+        None if !set.is_empty() => set.iter().map(|(id, entry)| certificate(id, entry)).collect(),
+        _ => None,
+    }
+}
+
+fn certificate<'s>(id: &'s str, entry: &'s Value) -> Option<(String, Entry<'s>)> {
+    let begun = entry.as_str()?.trim_start().strip_prefix("-----BEGIN CERTIFICATE-----")?;
+    // Of a chain, the first is that of the key.
+    let body = begun.split("-----END CERTIFICATE-----").next()?;
+    Some((shown(id), Entry::Certificate { id, body }))
+}
+
+/// The bytes of a PEM block.
+fn unarmored(body: &str) -> Option<Vec<u8>> {
+    STANDARD.decode(body.split_ascii_whitespace().collect::<String>()).ok()
+}
+
+impl Entry<'_> {
+    fn key(&self, allow_weak: bool) -> Result<Key, Unfit> {
+        match *self {
+            Self::Jwk(jwk) => Key::of(jwk, allow_weak),
+            Self::Certificate { id, body } => {
+                let der = unarmored(body).ok_or("not a certificate")?;
+                let public = der::certified(&der)
+                    .ok_or("not a certificate for a key of RSA, P-256, P-384, P-521 or Ed25519")?;
+                let material = material(&public, allow_weak)?;
+                Ok(Key { id: Some(id.to_owned()), algorithm: None, material })
+            }
+        }
+    }
+}
+
 /// The first of these.
 fn listed(reasons: &[String]) -> String {
     let more = reasons.len().saturating_sub(MOST_REASONS);
@@ -245,7 +286,7 @@ impl Key {
             };
         let material = match text("kty")?.ok_or("it has no kty")? {
             "RSA" => rsa(&bytes(jwk, "n")?, &bytes(jwk, "e")?, allow_weak)?,
-            "EC" => point(jwk, text("crv")?)?,
+            "EC" => point(jwk, text("crv")?, algorithm)?,
             "OKP" => octets(jwk, text("crv")?)?,
             "oct" => secret(bytes(jwk, "k")?, allow_weak)?,
             other => return Err(format!("kty {} is not known", shown(other)).into()),
@@ -312,9 +353,17 @@ fn rsa(modulus: &[u8], exponent: &[u8], allow_weak: bool) -> Result<Material, St
     Ok(Material::Rsa { der: der::rsa(modulus, exponent) })
 }
 
-fn point(jwk: &Map<String, Value>, curve: Option<&str>) -> Result<Material, String> {
-    let name = curve.ok_or("it has no crv")?;
-    let curve = Curve::named(name).ok_or_else(|| format!("crv {} is not known", shown(name)))?;
+/// Some issuers leave `crv` out. Their `alg` tells the curve, or else it is that which jwt_authn takes.
+fn point(
+    jwk: &Map<String, Value>,
+    curve: Option<&str>,
+    algorithm: Option<Algorithm>,
+) -> Result<Material, String> {
+    let curve = match (curve, algorithm) {
+        (Some(name), _) => Curve::named(name).ok_or_else(|| format!("crv {} is not known", shown(name)))?,
+        (None, Some(Algorithm::Es(hash))) => Curve::with(hash),
+        (None, _) => Curve::P256,
+    };
     ec(curve, &bytes(jwk, "x")?, &bytes(jwk, "y")?)
 }
 

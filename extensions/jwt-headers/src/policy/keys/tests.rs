@@ -245,3 +245,64 @@ fn each_try_counts_also_of_secrets() {
         assert_eq!([0, 1, 2].map(verdict), [Failure::Crowd, Failure::Crowd, Failure::Signature], "{alg}");
     }
 }
+
+/// A certificate that has expired, of a key of RSA.
+const CERTIFICATE: &str = r#"-----BEGIN CERTIFICATE-----\nMIICvjCCAaagAwIBAgICEmcwDQYJKoZIhvcNAQELBQAwGTEXMBUGA1UEAwwOaXNz\ndWVyLmV4YW1wbGUwHhcNMjAwMTAxMDAwMDAwWhcNMjEwMTAxMDAwMDAwWjAZMRcw\nFQYDVQQDDA5pc3N1ZXIuZXhhbXBsZTCCASIwDQYJKoZIhvcNAQEBBQADggEPADCC\nAQoCggEBAPhtfsXvzJ39VoAOd+5gzjGV+25ZruLFJusZmrpRMJNFDndcbxNd2oTm\nhb/PDtIWfMjahlgk1QvbMFN9rWg3lBPJetodiUai9qAD9r506X8lS/ivtkgi3a2H\nc9ZR8pEjZQlIZYG2t7+JNIXOyE+bkS3Cm4wug8qPl934nj9lHV4fajm8V2kxwtcB\nedDovWZEtmRgjpPiHTh1wdIFusbQTa+2nhafCKZ4OQJv6iwu7BNHrP7DcfoAAUU2\nVivClVGqzLM0RIQp8RzWw3W5ZTloInYjbOVmx6GjKfg/X2b3UHT405B54rFdDSF6\nHUhbvD+C5lKB+YRHiL9/mYq8NqfT5E8CAwEAAaMQMA4wDAYDVR0TAQH/BAIwADAN\nBgkqhkiG9w0BAQsFAAOCAQEAREeSPqmpUlwyM+kGfYrXyoEoqRJfPXnwHgbRT7Qa\nSb3+BSGEmO3DqrIvx4mz3pn+n6i1+6J+OGcSZQFG3v3tDpXHixqK/0xsrSyKmCz6\nUg0mxwPhcI1Kev3/i0WG1R9/Klc0//9eByF7Y2C5B/NjoZTr8jP0eQc9B+8MeRQG\nJqTYl4AxLir+b+mh0H8g70ORWrdwXdj7LAywIoYBLzP+RCmuHKUIWqFaO2WjQt4H\nLhu1oVNoOtqdFeiNlql74ThDi9FSmqnvyS3aIHFmZBmA3OBkdSId+hpGg3nC29ef\nHwVHP3VXRPDbNADBBlu3Wh2EZMiGErxTBTn5wl00YjnQKg==\n-----END CERTIFICATE-----\n"#;
+
+#[test]
+fn certificates_by_kid_are_keys() {
+    let set = |text: String| KeySet::read(text.as_bytes(), false);
+    let certified = set(format!(r#"{{"a": "{CERTIFICATE}", "b": "{CERTIFICATE}{CERTIFICATE}"}}"#)).unwrap();
+    assert_eq!(certified.to_string(), "found 2 that can be used");
+    let token = token(
+        "eyJhbGciOiJSUzI1NiIsImtpZCI6ImN1cnZlZCJ9.eyJzdWIiOiJhbm4ifQ.tyfMEZQ2ON2gPJuHdvE8mR31Aq9Wm2KrIdkWygej7q0bSSjfz2XhbY_jEX8dux2PdNwL84huvaD3FRoySeQFpbB9naLOMfaBYqFCXWzBOazES_JrVXe7mE3NfYRA_MdqINzNPp7eEQ2wi_8u6iitLmihNXmfCnfLx7TDRftnOkgB25iUB6OHAWWnZ4WTRSUYabHShCnadt6TImesT5hLfpZ5BgcA_ff1meYaUxqL9YDBVswnf3O9EfuAB8FFcaLQYP-39dign5BteDp4xfNRhXD9um3H6L5KwPzcwSCA76Xkh0jkK8_MhstRLYgzBFNvcMORVsO5DsdChCA-4fcCCg",
+    );
+    assert_eq!(certified.verify(&token, &Sandbox), Err(Failure::NoKey));
+    let curved = set(format!(r#"{{"a": "{CERTIFICATE}", "curved": "{CERTIFICATE}"}}"#)).unwrap();
+    assert_eq!(curved.verify(&token, &Sandbox), Ok(()));
+    let broken = set(format!(r#"{{"a": "{CERTIFICATE}", "b": "-----BEGIN CERTIFICATE-----AAAA"}}"#)).unwrap();
+    assert_eq!(
+        broken.warnings(),
+        ["\"b\": not a certificate for a key of RSA, P-256, P-384, P-521 or Ed25519"]
+    );
+    for text in [
+        format!(r#"{{"keys": "{CERTIFICATE}"}}"#),
+        format!(r#"{{"a": "{CERTIFICATE}", "b": 1}}"#),
+        r#"{"a": "b"}"#.into(),
+    ] {
+        assert!(set(text).unwrap_err().starts_with("expected a JWKS"));
+    }
+    let many: Vec<_> = (0..101).map(|number| format!(r#""{number}": "{CERTIFICATE}""#)).collect();
+    assert!(set(format!("{{{}}}", many.join(","))).unwrap_err().starts_with("found 101 keys"));
+}
+
+#[test]
+fn no_certificate_is_too_short_or_too_odd_to_be_looked_at() {
+    let pem = CERTIFICATE.replace("\\n", "\n");
+    let body = pem.split("-----").nth(2).unwrap();
+    let der = unarmored(body).unwrap();
+    assert!(der::certified(&der).is_some());
+    for length in 0..der.len() {
+        assert!(der::certified(&der[..length]).is_none());
+    }
+    for place in 0..der.len() {
+        for bit in [1, 0x80] {
+            let mut odd = der.clone();
+            odd[place] ^= bit;
+            let _ = der::certified(&odd).map(|public| material(&public, false));
+        }
+    }
+}
+
+#[test]
+fn a_key_of_ec_without_crv_is_of_the_curve_of_its_alg_or_p_256() {
+    let without = P256.replace(r#""crv":"P-256","#, "");
+    key(&format!("{{{without}}}")).unwrap();
+    key(&format!(r#"{{{without},"alg":"ES256"}}"#)).unwrap();
+    key(r#"{"kty": "EC", "alg": "ES384", "kid": "p384", "x": "Z1nX65OiLonT8aAQzjfm1YUsJqJ3TbXRKYsuyYnNnPPsx8W4vKxkK4s918aOz8Vx", "y": "jLdrtK35ViKjnxx6v4OEXZv4_fUHvsq27j_CCrxDtlS4nEEjxxN-uGu3u6emBK3V"}"#).unwrap();
+    for more in [r#","alg":"ES384""#, r#","alg":"RS256""#, r#","crv":1"#, r#","crv":"""#] {
+        key(&format!("{{{without}{more}}}")).unwrap_err();
+    }
+    let longer = r#"{"kty": "EC", "kid": "p384", "x": "Z1nX65OiLonT8aAQzjfm1YUsJqJ3TbXRKYsuyYnNnPPsx8W4vKxkK4s918aOz8Vx", "y": "jLdrtK35ViKjnxx6v4OEXZv4_fUHvsq27j_CCrxDtlS4nEEjxxN-uGu3u6emBK3V"}"#;
+    assert_eq!(key(longer).unwrap_err(), "x and y have to be 32 bytes");
+}
