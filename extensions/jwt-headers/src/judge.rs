@@ -2,9 +2,10 @@
 
 use crate::counters::Outcome;
 use crate::jwks::Jwks;
-use crate::policy::{Algorithm, Decision, Failure, Passage, Request, Scheme, Surroundings, Want};
+use crate::policy::{Algorithm, Change, Decision, Failure, Passage, Request, Scheme, Surroundings, Want};
 use crate::signatures::Signatures;
 use crate::{JwtHeaders, forward, reply, trusted};
+use proxy_wasm_kit::foreign::clear_route_cache;
 use proxy_wasm_kit::{Flow, HeadersMut, HostError, RequestHeaders, Result, now, property, set_filter_state};
 use std::cell::{Cell, OnceCell};
 use std::rc::Rc;
@@ -133,8 +134,12 @@ fn pass<'a>(
         Ok(edited) => edited,
         Err(failure) => return Ok(deny(plugin, request, failure)),
     };
-    forward::apply(headers, &change)?;
     state.iter().try_for_each(|(name, value)| set_filter_state(name, value))?;
+    forward::apply(headers, &change)?;
+    // Routes may look at filter state as well. An edit of headers has the route chosen anew by itself.
+    if !state.is_empty() && change == Change::None {
+        clear_route_cache()?;
+    }
     count(plugin, outcome);
     Ok(Flow::Continue)
 }
