@@ -164,11 +164,11 @@ impl Times {
 
 /// A numeric date in whole seconds. A fraction is rounded to the side on which the token is valid for less.
 fn seconds(number: &Number, up: bool) -> Option<u64> {
-    const LARGEST: f64 = 9_007_199_254_740_992.0;
+    const TOO_LARGE: f64 = 9_223_372_036_854_775_808.0;
     if let Some(whole) = number.as_u64() {
         return (whole <= i64::MAX.unsigned_abs()).then_some(whole);
     }
-    let float = number.as_f64().filter(|float| (0.0..=LARGEST).contains(float))?;
+    let float = number.as_f64().filter(|float| (0.0..TOO_LARGE).contains(float))?;
     Some((if up { float.ceil() } else { float.floor() }) as u64)
 }
 
@@ -216,10 +216,21 @@ impl ClaimPath {
 /// of their JSON. None if it cannot stand in one, or could be taken for another.
 pub(super) fn header_value(claim: &Value) -> Option<String> {
     let value = match claim {
+        Value::Array(_) | Value::Object(_) if !is_exact(claim) => return None,
         Value::Array(_) | Value::Object(_) => STANDARD.encode(serde_json::to_vec(claim).ok()?),
         plain => scalar(plain)?,
     };
     is_whole(&value).then_some(value)
+}
+
+/// Whether none of the numbers in it might come out as another.
+fn is_exact(claim: &Value) -> bool {
+    match claim {
+        Value::Array(list) => list.iter().all(is_exact),
+        Value::Object(members) => members.values().all(is_exact),
+        Value::Number(number) => plain_number(number).is_some(),
+        Value::String(_) | Value::Bool(_) | Value::Null => true,
+    }
 }
 
 /// Whether a text arrives as it is: HTTP takes white space away from both ends of a value.

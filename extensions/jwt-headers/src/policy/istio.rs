@@ -3,7 +3,7 @@
 use super::{Mistake, Uri};
 use crate::config::{
     ClaimToHeader, Config, FromHeader, HttpUri, JwtRule, LocalJwks, NormalizePayload, Nothing, Provider,
-    RemoteJwks, Requirement, Span,
+    RemoteJwks, Requirement, Span, Trust,
 };
 use std::time::Duration;
 
@@ -33,12 +33,16 @@ pub(super) fn translate(mut config: Config) -> Result<Config, Mistake> {
     if !config.providers.is_empty()
         || !config.rules.is_empty()
         || config.requires.is_some()
+        || config.filter_state_rules.is_some()
         || !config.requirement_map.is_empty()
     {
         return Err(Mistake::at(
             "jwtRules",
-            "expected `jwtRules`, or providers, rules and requires; found both",
+            "expected `jwtRules`, or providers, rules, filter_state_rules, requires and requirement_map; found both",
         ));
+    }
+    if config.trust == Trust::Metadata {
+        return Err(Mistake::at("jwtRules", "expected `jwtRules`, or `trust: metadata`; found both"));
     }
     if rules.is_empty() {
         return Err(Mistake::at("jwtRules", "expected at least one: without, every request passes"));
