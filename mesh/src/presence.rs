@@ -29,7 +29,8 @@ pub fn condition(expression: &str) -> Option<String> {
     let (mut conditions, mut rest, mut before) = (Vec::new(), tokens.as_slice(), None);
     while let Some((first, behind)) = rest.split_first() {
         rest = behind;
-        if first.kind == Kind::Name && before != Some(".") {
+        // What stands behind `in` is a list and no key.
+        if first.kind == Kind::Name && first.text != "in" && before != Some(".") {
             rest = follow(first.text, behind, &mut conditions);
         }
         before = Some(first.text);
@@ -111,6 +112,12 @@ mod tests {
             ("request.headers[r'a'] == \"b?c\"", "has(request.headers) && r'a' in request.headers"),
             ("request.host + request.host", "has(request.host)"),
             ("'a' in request.headers", "has(request.headers)"),
+            ("request.method in ['GET']", "has(request.method)"),
+            ("request.method in['GET', 'PUT']", "has(request.method)"),
+            (
+                "request.method in [request.headers['a']]",
+                "has(request.method) && has(request.headers) && 'a' in request.headers",
+            ),
             ("[request.path][source.port - source.port]", "has(request.path) && has(source.port)"),
             ("request.headers[request.path]", "has(request.headers) && has(request.path)"),
         ] {
@@ -123,6 +130,7 @@ mod tests {
         for expression in [
             "",
             "1 + 2",
+            "'a' in ['a']",
             "'request.path'",
             "upstream_peer.labels",
             "a.request.path",

@@ -20,6 +20,7 @@ pub(crate) struct Expressions {
 }
 
 struct Compiled {
+    source: String,
     /// As it stands in a list.
     item: String,
     gives: Gives,
@@ -45,8 +46,8 @@ impl Expressions {
         if present != source {
             log::debug!("rewritten for this proxy: {source} is {present}");
         }
-        let item = item(&present, gives);
-        if let Some(known) = self.compiled.iter().position(|compiled| compiled.item == item) {
+        let of_same = |compiled: &Compiled| compiled.source == present && compiled.gives == gives;
+        if let Some(known) = self.compiled.iter().position(of_same) {
             return Ok(known);
         }
         // First as it stands, so that nothing around it makes sense of a mistake.
@@ -55,9 +56,11 @@ impl Expressions {
             Gives::Number => root.expression::<i64>(&present).map(drop),
             Gives::Truth => root.expression::<bool>(&present).map(drop),
         };
-        let single = single.and_then(|()| root.expression(&format!("[{item}]")));
-        let single = single.map_err(|error| error.to_string())?;
-        self.compiled.push(Compiled { item, gives, single, apart: Cell::new(0) });
+        let in_list = |item: &str| root.expression(&format!("[{item}]"));
+        let compiled = single.and_then(|()| item(&present, gives, in_list));
+        let (item, single) = compiled.map_err(|error| error.to_string())?;
+        let source = present.into_owned();
+        self.compiled.push(Compiled { source, item, gives, single, apart: Cell::new(0) });
         Ok(self.compiled.len().saturating_sub(1))
     }
 
@@ -99,18 +102,22 @@ impl Expressions {
     }
 }
 
-/// An expression as it stands in a list: it does not fail where something that it reads is absent.
-fn item(source: &str, gives: Gives) -> String {
+/// An expression as it stands in a list, and what `compile` makes of it: it does not fail where something that it reads is
+/// absent. That is told from its text, so where the proxy finds no sense in it, the expression stands there as it is.
+fn item<C, E>(source: &str, gives: Gives, compile: impl Fn(&str) -> Result<C, E>) -> Result<(String, C), E> {
     let (value, absent) = match gives {
         Gives::Text if presence::is_header(source) => (source.to_owned(), "'unknown'"),
         Gives::Text => (format!("string({source}\n)"), "'unknown'"),
         Gives::Number => (format!("int({source}\n)"), "0"),
         Gives::Truth => (format!("(({source}\n) ? true : false)"), "false"),
     };
-    match presence::condition(source) {
-        Some(condition) => format!("({condition}) ? {value}\n : {absent}"),
-        None => value,
+    if let Some(condition) = presence::condition(source) {
+        let guarded = format!("({condition}) ? {value}\n : {absent}");
+        if let Ok(compiled) = compile(&guarded) {
+            return Ok((guarded, compiled));
+        }
     }
+    compile(&value).map(|compiled| (value, compiled))
 }
 
 impl Compiled {
@@ -166,5 +173,24 @@ impl Results {
         self.0
             .iter()
             .filter_map(|given| if let Given::Text(text) = given { Some(text.as_str()) } else { None })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    //! What stands in a list.
+
+    use super::*;
+
+    #[test]
+    fn an_expression_stands_as_it_is_where_its_condition_does_not_compile() {
+        let of = |compile: fn(&str) -> Result<(), ()>| {
+            item("request.path", Gives::Text, compile).map(|(item, ())| item)
+        };
+        let guarded = "(has(request.path)) ? string(request.path\n)\n : 'unknown'";
+        assert_eq!(of(|_| Ok(())), Ok(guarded.to_owned()));
+        let no_condition = |text: &str| if text.contains("has(") { Err(()) } else { Ok(()) };
+        assert_eq!(of(no_condition), Ok("string(request.path\n)".to_owned()));
+        assert_eq!(of(|_| Err(())), Err(()));
     }
 }
