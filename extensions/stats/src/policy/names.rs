@@ -50,14 +50,9 @@ impl Separators {
         }
         let mut clean: String = value.chars().map(printable).collect();
         clean.truncate(floor_boundary(&clean, LONGEST_VALUE));
-        for separator in [&self.field, &self.value] {
-            while let Some(at) = self.begins(&clean, separator) {
-                let letter = clean.split_at_checked(at).and_then(|(_, rest)| rest.chars().next());
-                let length = letter.map_or(1, char::len_utf8);
-                clean.replace_range(at..at.saturating_add(length), "_");
-            }
-        }
-        Cow::Owned(clean)
+        let followed = format!("{clean}{}", self.field);
+        let broken = |(at, letter)| if self.begins(followed.get(at..)) { '_' } else { letter };
+        Cow::Owned(clean.char_indices().map(broken).collect())
     }
 
     /// Whether nothing in a value needs a closer look, as is mostly so.
@@ -69,10 +64,9 @@ impl Separators {
         value.len() <= LONGEST_VALUE && value.bytes().all(is_plain)
     }
 
-    /// Where in a value the separator begins, with what will stand behind it.
-    fn begins(&self, value: &str, separator: &str) -> Option<usize> {
-        let followed = format!("{value}{}", self.field);
-        followed.find(separator).filter(|at| *at < value.len())
+    /// Whether a separator begins here.
+    fn begins(&self, rest: Option<&str>) -> bool {
+        rest.is_some_and(|rest| rest.starts_with(&self.field) || rest.starts_with(&self.value))
     }
 }
 
