@@ -8,12 +8,14 @@ use std::cell::RefCell;
 
 /// An attribute: as an expression that never fails, and as the path to it.
 struct Asked {
+    /// The side that it is asked for; `None` for all.
+    side: Option<Side>,
     fact: Fact,
     expression: &'static str,
     path: &'static [&'static str],
 }
 
-/// What is asked about all requests, or all connections, of one side.
+/// What is asked about all requests, or all connections.
 pub(crate) struct Observer {
     asked: Vec<Asked>,
     together: Option<Together>,
@@ -22,20 +24,30 @@ pub(crate) struct Observer {
 }
 
 /// The answers, in the order of what was asked.
-pub(crate) struct Answers(Vec<(Fact, Bytes)>);
+pub(crate) struct Answers(Vec<Answer>);
+
+struct Answer {
+    side: Option<Side>,
+    fact: Fact,
+    value: Bytes,
+}
 
 impl Observer {
-    /// `is_sure`: the side need not be asked for.
-    pub(crate) fn of_requests(side: Side, rules: Rules, is_sure: bool) -> Self {
-        Self::new(OF_REQUESTS.into_iter().chain(of_both()).chain(of_side(side, rules)), is_sure)
+    pub(crate) fn of_requests(side: Option<Side>, rules: Rules) -> Self {
+        Self::new(OF_REQUESTS.into_iter().chain(of_both()), side, rules)
     }
 
-    pub(crate) fn of_connections(side: Side, rules: Rules, is_sure: bool) -> Self {
-        Self::new(of_both().into_iter().chain(of_side(side, rules)), is_sure)
+    pub(crate) fn of_connections(side: Option<Side>, rules: Rules) -> Self {
+        Self::new(of_both().into_iter(), side, rules)
     }
 
-    fn new(asked: impl Iterator<Item = Asked>, is_sure: bool) -> Self {
-        let asked: Vec<_> = asked.chain((!is_sure).then_some(DIRECTION)).collect();
+    /// Where only the listener can tell the side, it is asked for, and so is what either side needs: that is still one call.
+    fn new(asked: impl Iterator<Item = Asked>, side: Option<Side>, rules: Rules) -> Self {
+        let sides = side.map_or_else(|| vec![Side::Inbound, Side::Outbound], |side| vec![side]);
+        let of_sides = sides.into_iter().flat_map(|side| {
+            of_side(side, rules).into_iter().map(move |asked| Asked { side: Some(side), ..asked })
+        });
+        let asked: Vec<_> = asked.chain(side.is_none().then_some(DIRECTION)).chain(of_sides).collect();
         let together = Together::new(asked.iter().map(|asked| asked.expression));
         Self { asked, together, joint: RefCell::new(None) }
     }
@@ -44,17 +56,21 @@ impl Observer {
     pub(crate) fn read(&self, expressions: &Expressions) -> (Answers, Results) {
         if let Some(values) = self.jointly(expressions) {
             let mut values = values.into_iter();
-            let facts = self.asked.iter().map(|asked| asked.fact).zip(values.by_ref()).collect();
-            return (Answers(facts), expressions.complete(values));
+            let facts = self.answers(values.by_ref());
+            return (facts, expressions.complete(values));
         }
         (self.facts(), expressions.apart())
     }
 
     fn facts(&self) -> Answers {
         match self.together.as_ref().and_then(Together::evaluate) {
-            Some(values) => Answers(self.asked.iter().map(|asked| asked.fact).zip(values).collect()),
+            Some(values) => self.answers(values.into_iter()),
             None => self.read_singly(|_| true),
         }
+    }
+
+    fn answers(&self, values: impl Iterator<Item = Bytes>) -> Answers {
+        Answers(self.asked.iter().zip(values).map(|(asked, value)| asked.answer(value)).collect())
     }
 
     /// `None` where there is nothing to join, or it fails.
@@ -69,18 +85,43 @@ impl Observer {
         joint.as_ref()?.1.as_ref()?.evaluate()
     }
 
-    /// Asks about the stream that was entered; expressions would not see it.
-    pub(crate) fn read_singly(&self, wanted: impl Fn(Fact) -> bool) -> Answers {
-        let asked = self.asked.iter().filter(|asked| wanted(asked.fact));
-        let answer = |asked: &Asked| (asked.fact, property(asked.path).ok().flatten().unwrap_or_default());
-        Answers(asked.map(answer).collect())
+    /// Asks about a stream of this side that was entered; expressions would not see it.
+    pub(crate) fn look(&self, side: Side, wanted: impl Fn(Fact) -> bool) -> Answers {
+        self.read_singly(|asked| asked.is_of(side) && wanted(asked.fact))
+    }
+
+    fn read_singly(&self, wanted: impl Fn(&Asked) -> bool) -> Answers {
+        let asked = self.asked.iter().filter(|asked| wanted(asked));
+        let value = |asked: &Asked| property(asked.path).ok().flatten().unwrap_or_default();
+        Answers(asked.map(|asked| asked.answer(value(asked))).collect())
+    }
+}
+
+impl Asked {
+    fn is_of(&self, side: Side) -> bool {
+        self.side.is_none_or(|of| of == side)
+    }
+
+    fn answer(&self, value: Bytes) -> Answer {
+        Answer { side: self.side, fact: self.fact, value }
     }
 }
 
 impl Answers {
-    pub(crate) fn facts(&self) -> Facts<'_> {
+    /// The side that the listener is on.
+    pub(crate) fn side(&self) -> Side {
+        self.of(|side| side.is_none()).side()
+    }
+
+    /// What is known of a stream of this side.
+    pub(crate) fn facts(&self, side: Side) -> Facts<'_> {
+        self.of(|of| of.is_none_or(|of| of == side))
+    }
+
+    fn of(&self, is_wanted: impl Fn(Option<Side>) -> bool) -> Facts<'_> {
         let mut facts = Facts::default();
-        self.0.iter().for_each(|(fact, value)| facts.set(*fact, value));
+        let wanted = self.0.iter().filter(|answer| is_wanted(answer.side));
+        wanted.for_each(|answer| facts.set(answer.fact, &answer.value));
         facts
     }
 }
@@ -89,6 +130,7 @@ impl Answers {
 macro_rules! always {
     ($fact:ident: $first:ident . $second:ident) => {
         Asked {
+            side: None,
             fact: Fact::$fact,
             expression: concat!(stringify!($first), ".", stringify!($second)),
             path: &[stringify!($first), stringify!($second)],
@@ -100,6 +142,7 @@ macro_rules! always {
 macro_rules! perhaps {
     ($fact:ident: $first:ident . $second:ident else $absent:literal) => {
         Asked {
+            side: None,
             fact: Fact::$fact,
             expression: concat!(
                 "has(",
@@ -122,6 +165,7 @@ macro_rules! perhaps {
 macro_rules! metadata {
     ($fact:ident: $of:literal, $has:literal, $key:literal, [$($path:literal),*]) => {
         Asked {
+            side: None,
             fact: Fact::$fact,
             expression: concat!(
                 "has(xds.", $of, ") && xds.", $of, " != null && has(xds.", $of, ".filter_metadata.istio) && has(xds.", $of,
@@ -137,6 +181,7 @@ macro_rules! metadata {
 macro_rules! noted {
     ($fact:ident: $name:literal) => {
         Asked {
+            side: None,
             fact: Fact::$fact,
             expression: concat!("'", $name, "' in filter_state ? filter_state['", $name, "'] : ''"),
             path: &["filter_state", $name],
@@ -154,6 +199,7 @@ const OF_REQUESTS: [Asked; 8] = [
     perhaps!(GrpcStatus: response.grpc_status else "-1"),
     perhaps!(Host: request.host else "''"),
     Asked {
+        side: None,
         fact: Fact::ContentType,
         expression: "'content-type' in request.headers ? request.headers['content-type'] : ''",
         path: &["request", "headers", "content-type"],

@@ -89,14 +89,16 @@ impl Call {
         }
         let side = plugin.side();
         let look = |wanted: fn(Fact) -> bool| plugin.look_at(side, Protocol::Grpc, wanted);
-        let counted = look(|fact| fact == Fact::Messages).map(|answers| answers.facts().messages());
-        let Some(messages) = counted.filter(|messages| *messages != self.reported.get()) else { return };
+        let messages = look(|fact| fact == Fact::Messages).facts(side).messages();
+        if messages == self.reported.get() {
+            return;
+        }
         let other = plugin.other(side);
         if plugin.calls_wait() && !is_settled(side, other.as_ref()) {
             return;
         }
-        let Some(answers) = look(is_of_open_calls) else { return };
-        let mut facts = answers.facts();
+        let answers = look(is_of_open_calls);
+        let mut facts = answers.facts(side);
         facts.set(Fact::Host, &self.host);
         let (request, response) = self.unreported(messages);
         let ends = plugin.ends_with(side, other, &facts);
@@ -194,8 +196,8 @@ impl Connection {
     /// Bytes have come from the server: now all is there that expressions may ask for, and they may be asked.
     pub(crate) fn evaluate(&self, plugin: &Plugin) {
         if plugin.has_expressions() && self.results.get().is_none() {
-            let seen = plugin.see(Protocol::Tcp);
-            self.results.get_or_init(|| seen.map(|(_, _, results)| results).unwrap_or_default());
+            let (_, _, results) = plugin.see(Protocol::Tcp);
+            self.results.get_or_init(|| results);
         }
     }
 
@@ -214,16 +216,16 @@ impl Connection {
         if !is_settled(side, other.as_ref()) {
             return;
         }
-        if let Some(answers) = plugin.look_at(side, Protocol::Tcp, |_| true) {
-            let ends = plugin.ends_with(side, other, &answers.facts());
-            self.write(plugin, side, &answers.facts(), &ends, results, false);
-        }
+        let answers = plugin.look_at(side, Protocol::Tcp, |_| true);
+        let facts = answers.facts(side);
+        let ends = plugin.ends_with(side, other, &facts);
+        self.write(plugin, side, &facts, &ends, results, false);
     }
 
     /// It is over.
     pub(crate) fn finish(&self, plugin: &Plugin) {
-        let Some((side, answers, results)) = plugin.see(Protocol::Tcp) else { return };
-        let facts = answers.facts();
+        let (side, answers, results) = plugin.see(Protocol::Tcp);
+        let facts = answers.facts(side);
         let ends = plugin.ends(side, &facts);
         self.write(plugin, side, &facts, &ends, &results, true);
     }

@@ -13,7 +13,7 @@ use crate::policy::{
 use crate::report::{Report, Reporter};
 use proxy_wasm_kit::attributes::{TrafficDirection, node, plugin_root_id, xds};
 use proxy_wasm_kit::{ConfigError, HostError, Root};
-use std::cell::{Cell, OnceCell};
+use std::cell::OnceCell;
 use std::num::NonZeroUsize;
 use std::rc::Rc;
 use std::time::Duration;
@@ -31,9 +31,8 @@ pub(crate) struct Plugin {
     hosts: Hosts,
     /// `None` if only the listener can tell.
     side: Option<Side>,
-    /// What the listener told last.
-    last_side: Cell<Side>,
-    watched: Vec<(Side, Observer, Observer)>,
+    requests: Observer,
+    connections: Observer,
     /// Whether what is open is reported before it ends.
     pub(crate) ticks: bool,
     pub(crate) open: Open,
@@ -60,12 +59,6 @@ impl Plugin {
         let policy = Policy { rules, host_fallback, own: peers::own(), separators };
         let version = node().metadata("ISTIO_VERSION").ok().flatten().unwrap_or_default();
         root.gauge(&policy.build(&String::from_utf8_lossy(&version)))?.set(1)?;
-        let sides = side.map_or_else(|| vec![Side::Inbound, Side::Outbound], |side| vec![side]);
-        let is_sure = side.is_some();
-        let watched = |side| {
-            let requests = Observer::of_requests(side, rules, is_sure);
-            (side, requests, Observer::of_connections(side, rules, is_sure))
-        };
         let root_id = plugin_root_id().ok().flatten().unwrap_or_default();
         let ledger = Ledger::open(&format!("{root_id:?} {config:?}"));
         let vectors = vectors.unwrap_or(NonZeroUsize::MIN);
@@ -76,8 +69,8 @@ impl Plugin {
             expressions,
             peers: PeerCache::new(),
             side,
-            last_side: Cell::new(Side::Inbound),
-            watched: sides.into_iter().map(watched).collect(),
+            requests: Observer::of_requests(side, rules),
+            connections: Observer::of_connections(side, rules),
             ticks: !period.is_zero(),
             open: Open::default(),
         });
@@ -103,23 +96,14 @@ impl Plugin {
         self.side.unwrap_or_else(by_listener)
     }
 
-    fn observer(&self, side: Side, protocol: Protocol) -> Option<&Observer> {
-        let (_, requests, connections) = self.watched.iter().find(|(of, ..)| *of == side)?;
-        Some(if protocol == Protocol::Tcp { connections } else { requests })
+    fn observer(&self, protocol: Protocol) -> &Observer {
+        if protocol == Protocol::Tcp { &self.connections } else { &self.requests }
     }
 
-    /// Asks about the request or connection whose callback runs, and evaluates the operator's expressions for it. Where only
-    /// the listener can tell which side it is on, it is taken for that of the last one, and told by the same call.
-    pub(crate) fn see(&self, protocol: Protocol) -> Option<(Side, Answers, Results)> {
-        let read = |side| self.observer(side, protocol).map(|observer| observer.read(&self.expressions));
-        let guess = self.side.unwrap_or(self.last_side.get());
-        let (answers, results) = read(guess)?;
-        let side = self.side.unwrap_or_else(|| answers.facts().side());
-        if side == guess {
-            return Some((side, answers, results));
-        }
-        self.last_side.set(side);
-        read(side).map(|(answers, results)| (side, answers, results))
+    /// Asks about the request or connection whose callback runs, and evaluates the operator's expressions for it.
+    pub(crate) fn see(&self, protocol: Protocol) -> (Side, Answers, Results) {
+        let (answers, results) = self.observer(protocol).read(&self.expressions);
+        (self.side.unwrap_or_else(|| answers.side()), answers, results)
     }
 
     /// Asks about a call or connection that was entered.
@@ -128,8 +112,8 @@ impl Plugin {
         side: Side,
         protocol: Protocol,
         wanted: impl Fn(policy::Fact) -> bool,
-    ) -> Option<Answers> {
-        self.observer(side, protocol).map(|observer| observer.read_singly(wanted))
+    ) -> Answers {
+        self.observer(protocol).look(side, wanted)
     }
 
     pub(crate) fn protocol(&self, content_type: &[u8]) -> Protocol {

@@ -35,8 +35,8 @@ impl Request {
     }
 
     fn report(&self, plugin: &Plugin) {
-        let Some((side, answers, results)) = plugin.see(Protocol::Http) else { return };
-        let mut facts = answers.facts();
+        let (side, answers, results) = plugin.see(Protocol::Http);
+        let mut facts = answers.facts(side);
         // A route may have rewritten the host since.
         if let Some(host) = self.call.as_ref().and_then(|call| call.reported_host()) {
             facts.set(Fact::Host, host);
