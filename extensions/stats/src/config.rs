@@ -41,11 +41,11 @@ pub struct Config {
     #[serde(default)]
     pub reporter: Reporter,
     /// The most series that a metric may have; what is over it is counted in one whose labels are `other`.
-    #[serde(default = "max_series", deserialize_with = "whole_number")]
+    #[serde(default = "max_series", deserialize_with = "up_to_a_million")]
     #[schema(json = r#""type":["number","string"],"minimum":1,"maximum":1000000"#)]
     pub max_series: u32,
     /// How many combinations of labels a worker remembers.
-    #[serde(default = "max_cached_vectors", deserialize_with = "whole_number")]
+    #[serde(default = "max_cached_vectors", deserialize_with = "up_to_a_hundred_thousand")]
     #[schema(json = r#""type":["number","string"],"minimum":1,"maximum":100000"#)]
     pub max_cached_vectors: u32,
     /// Accepted, as by the original.
@@ -199,34 +199,40 @@ fn max_cached_vectors() -> u32 {
     2000
 }
 
+fn up_to_a_million<'de, D: Deserializer<'de>>(from: D) -> Result<u32, D::Error> {
+    from.deserialize_any(WholeNumber { most: 1_000_000 })
+}
+
+fn up_to_a_hundred_thousand<'de, D: Deserializer<'de>>(from: D) -> Result<u32, D::Error> {
+    from.deserialize_any(WholeNumber { most: 100_000 })
+}
+
 /// `10`, `10.0` or `"10"`, and not 0: Istio hands configurations through a type whose numbers are all floating.
-fn whole_number<'de, D: Deserializer<'de>>(from: D) -> Result<u32, D::Error> {
-    struct WholeNumber;
+struct WholeNumber {
+    most: u32,
+}
 
-    impl Visitor<'_> for WholeNumber {
-        type Value = u32;
+impl Visitor<'_> for WholeNumber {
+    type Value = u32;
 
-        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-            f.write_str("a whole number from 1 to 1000000")
-        }
-
-        fn visit_u64<E: Error>(self, number: u64) -> Result<u32, E> {
-            let fits = u32::try_from(number).ok().filter(|number| (1..=1_000_000).contains(number));
-            fits.ok_or_else(|| E::invalid_value(Unexpected::Unsigned(number), &self))
-        }
-
-        fn visit_f64<E: Error>(self, number: f64) -> Result<u32, E> {
-            let whole = number.fract() == 0.0 && (1.0..=1e6).contains(&number);
-            if whole { Ok(number as u32) } else { Err(E::invalid_value(Unexpected::Float(number), &self)) }
-        }
-
-        fn visit_str<E: Error>(self, text: &str) -> Result<u32, E> {
-            let number = text.parse().map_err(|_| E::invalid_value(Unexpected::Str(text), &self))?;
-            self.visit_u64(number)
-        }
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "a whole number from 1 to {}", self.most)
     }
 
-    from.deserialize_any(WholeNumber)
+    fn visit_u64<E: Error>(self, number: u64) -> Result<u32, E> {
+        let fits = u32::try_from(number).ok().filter(|number| (1..=self.most).contains(number));
+        fits.ok_or_else(|| E::invalid_value(Unexpected::Unsigned(number), &self))
+    }
+
+    fn visit_f64<E: Error>(self, number: f64) -> Result<u32, E> {
+        let fits = number.fract() == 0.0 && (1.0..=f64::from(self.most)).contains(&number);
+        if fits { Ok(number as u32) } else { Err(E::invalid_value(Unexpected::Float(number), &self)) }
+    }
+
+    fn visit_str<E: Error>(self, text: &str) -> Result<u32, E> {
+        let number = text.parse().map_err(|_| E::invalid_value(Unexpected::Str(text), &self))?;
+        self.visit_u64(number)
+    }
 }
 
 #[cfg(test)]
@@ -264,6 +270,13 @@ mod tests {
     fn numbers_that_bound_something_are_not_nothing() {
         for number in ["0", "-1", "1.5", "\"x\"", "1e9", "null"] {
             read(&format!("{{\"max_series\": {number}}}")).unwrap_err();
+        }
+        for (key, most) in [("max_series", 1_000_000), ("max_cached_vectors", 100_000)] {
+            read(&format!("{{\"{key}\": {most}.0}}")).unwrap();
+            for more in [format!("{}", most + 1), format!("{}.0", most + 1), format!("\"{}\"", most + 1)] {
+                let error = read(&format!("{{\"{key}\": {more}}}")).unwrap_err();
+                assert!(error.contains(&format!("from 1 to {most}")), "{error}");
+            }
         }
     }
 }
