@@ -9,7 +9,7 @@ mod plan;
 mod series;
 
 pub use destination::Route;
-pub use labels::{NAMES, Protocol, Vector, Workload};
+pub use labels::{NAMES, Protocol, Unsaid, Vector, Workload};
 pub use names::{LONGEST_VALUE, Separators};
 pub use plan::{Compile, Gives, Metric, Plan, Plans, Value};
 pub use series::{Found, Handles, MOST_SHORTENED, Room, Series};
@@ -220,7 +220,17 @@ impl Policy {
             security: self.security(side, facts),
             code: facts.number(Fact::Code).unwrap_or_default(),
             grpc_status: self.grpc_status(protocol, facts),
-            no_revision: if is_native && side == Side::Waypoint { "unknown" } else { "latest" },
+            unsaid: self.unsaid(side),
+        }
+    }
+
+    /// What stands for what the client's workload does not say, and the server's.
+    fn unsaid(&self, side: Side) -> [Unsaid; 2] {
+        match (self.rules, side) {
+            (Rules::Original, _) => [Unsaid::ORIGINAL; 2],
+            (Rules::Native, Side::Outbound) => [Unsaid::OF_OWN, Unsaid::OF_PEER],
+            (Rules::Native, Side::Inbound) => [Unsaid::OF_PEER, Unsaid::OF_OWN],
+            (Rules::Native, Side::Waypoint) => [Unsaid::OF_PEER, Unsaid::OF_ENDPOINT],
         }
     }
 

@@ -29,7 +29,13 @@ const PASSTHROUGH: &[u8] = b"PassthroughCluster";
 impl<'a> Route<'a> {
     /// Whether its host is that which the client asked for.
     pub(super) fn is_called_by_client(&self, rules: Rules) -> bool {
-        self.service_host.is_empty() || self.no_service(rules).is_some()
+        self.host_in_metadata(rules).is_none() || self.no_service(rules).is_some()
+    }
+
+    /// The host of the service, as the cluster's metadata say it. The original looked for it only where there is a name.
+    fn host_in_metadata(&self, rules: Rules) -> Option<&'a [u8]> {
+        let counts = rules == Rules::Native || !self.service_name.is_empty();
+        Some(self.service_host).filter(|host| counts && !host.is_empty())
     }
 
     /// The cluster that stands for no service.
@@ -48,7 +54,7 @@ impl<'a> Route<'a> {
         if let Some(cluster) = self.no_service(rules) {
             return (self.host, cluster);
         }
-        let host = if self.service_host.is_empty() { self.host } else { self.service_host };
+        let host = self.host_in_metadata(rules).unwrap_or(self.host);
         let is_service = !self.service_host.is_empty() || !self.service_namespace.is_empty();
         match (self.service_name.is_empty(), rules) {
             (false, _) => (host, self.service_name),
@@ -94,6 +100,10 @@ mod tests {
         assert_eq!(service(named, Rules::Original), ("shop.ns.svc.cluster.local", "shop"));
         let nameless = Route { service_name: b"", ..named };
         assert_eq!(service(nameless, Rules::Native), ("shop.ns.svc.cluster.local", "shop"));
+        assert_eq!(service(nameless, Rules::Original), ("shop.example:80", "shop.example:80"));
+        assert!(
+            nameless.is_called_by_client(Rules::Original) && !nameless.is_called_by_client(Rules::Native)
+        );
         let hostless = Route { service_host: b"", ..named };
         assert_eq!(service(hostless, Rules::Original), ("shop.example:80", "shop"));
     }

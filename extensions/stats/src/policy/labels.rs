@@ -1,6 +1,7 @@
 //! The standard labels: what each says of a request or a connection.
 
 use super::flags;
+use std::borrow::Cow;
 
 /// Their names, in the order in which they stand in the names of metrics.
 pub const NAMES: [&str; 25] = [
@@ -60,6 +61,44 @@ const OF_WORKLOAD: [&str; 7] = [
 
 const UNKNOWN: &str = "unknown";
 
+/// What labels say where a workload says nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Unsaid {
+    text: &'static str,
+    revision: &'static str,
+    /// Whether a workload with labels, none of which names its canonical service, is called one itself.
+    is_service: bool,
+}
+
+impl Unsaid {
+    /// By the rules of the Wasm plugin.
+    pub(super) const ORIGINAL: Self = Self { text: UNKNOWN, revision: "latest", is_service: true };
+    /// By those of the native filter, of a peer.
+    pub(super) const OF_PEER: Self = Self { is_service: false, ..Self::ORIGINAL };
+    /// Of the endpoint behind a waypoint.
+    pub(super) const OF_ENDPOINT: Self = Self { revision: UNKNOWN, ..Self::OF_PEER };
+    /// Of the workload beside the proxy: what its node's metadata say, be it nothing.
+    pub(super) const OF_OWN: Self = Self { text: "", revision: "", is_service: false };
+
+    fn or(self, said: &str) -> String {
+        if said.is_empty() { self.text.to_owned() } else { said.to_owned() }
+    }
+
+    fn or_bytes(self, said: &[u8]) -> String {
+        self.or(&String::from_utf8_lossy(said))
+    }
+
+    fn service(self, workload: &Workload) -> String {
+        let is_workload = workload.canonical_service.is_empty() && workload.has_labels && self.is_service;
+        self.or(if is_workload { &workload.name } else { &workload.canonical_service })
+    }
+
+    fn revision(self, workload: &Workload) -> String {
+        let said = &workload.canonical_revision;
+        if said.is_empty() { self.revision.to_owned() } else { said.clone() }
+    }
+}
+
 /// What is reported.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Protocol {
@@ -100,7 +139,7 @@ pub struct Workload {
     pub cluster: String,
     /// The SPIFFE identity that it claims.
     pub identity: String,
-    /// Whether it has labels at all.
+    /// Whether it has labels. The workload beside the proxy and an endpoint count as if they had some, as in the original.
     pub has_labels: bool,
 }
 
@@ -112,16 +151,16 @@ impl Workload {
         let mut next = || parts.next();
         let (name, namespace, canonical_service) = (next()?, next()?, next()?);
         let (canonical_revision, cluster) = (next()?, next()?);
-        Some(Self { name, namespace, canonical_service, canonical_revision, cluster, ..Self::default() })
-    }
-
-    /// The canonical service, for which the workload stands in where there are labels that do not name one.
-    pub fn service(&self) -> &str {
-        if self.canonical_service.is_empty() && self.has_labels {
-            &self.name
-        } else {
-            &self.canonical_service
-        }
+        let has_labels = true;
+        Some(Self {
+            name,
+            namespace,
+            canonical_service,
+            canonical_revision,
+            cluster,
+            has_labels,
+            ..Self::default()
+        })
     }
 
     /// All that is known, to be changed.
@@ -185,8 +224,8 @@ pub struct Vector<'a> {
     pub code: i64,
     /// The status of a gRPC call.
     pub grpc_status: Option<i64>,
-    /// What stands for a server's revision that is not known.
-    pub no_revision: &'static str,
+    /// What stands for what the client's workload does not say, and the server's.
+    pub unsaid: [Unsaid; 2],
 }
 
 impl Vector<'_> {
@@ -236,30 +275,31 @@ impl Vector<'_> {
     pub fn values(&self) -> [String; 25] {
         let nobody = Workload::default();
         let (source, destination) = (self.source.unwrap_or(&nobody), self.destination.unwrap_or(&nobody));
-        let source_namespace = or_else(self.source_namespace, &source.namespace);
-        let destination_namespace = or_else(self.destination_namespace, &destination.namespace);
-        let service_namespace = self.service_namespace.map_or_else(|| known(&destination_namespace), text);
+        let [of_source, of_destination] = self.unsaid;
+        let destination_namespace = either(self.destination_namespace, &destination.namespace);
+        let service_namespace =
+            self.service_namespace.map_or_else(|| of_destination.or(&destination_namespace), text);
         [
             self.reporter.to_owned(),
-            known(&source.name),
-            known(&source_namespace),
+            of_source.or(&source.name),
+            of_source.or(&either(self.source_namespace, &source.namespace)),
             text(self.source_principal),
-            known(&source.app),
-            known(&source.version),
-            known(source.service()),
-            revision(source, "latest"),
-            known(&source.cluster),
-            known(&destination.name),
-            known(&destination_namespace),
+            of_source.or(&source.app),
+            of_source.or(&source.version),
+            of_source.service(source),
+            of_source.revision(source),
+            of_source.or(&source.cluster),
+            of_destination.or(&destination.name),
+            of_destination.or(&destination_namespace),
             text(self.destination_principal),
-            known(&destination.app),
-            known(&destination.version),
-            text(self.service),
-            text(self.service_name),
+            of_destination.or(&destination.app),
+            of_destination.or(&destination.version),
+            of_destination.or_bytes(self.service),
+            of_destination.or_bytes(self.service_name),
             service_namespace,
-            known(destination.service()),
-            revision(destination, self.no_revision),
-            known(&destination.cluster),
+            of_destination.service(destination),
+            of_destination.revision(destination),
+            of_destination.or(&destination.cluster),
             self.protocol.name().to_owned(),
             flags::short(self.flags),
             known(self.security),
@@ -289,11 +329,6 @@ fn text(bytes: &[u8]) -> String {
     known(&String::from_utf8_lossy(bytes))
 }
 
-fn or_else(bytes: &[u8], other: &str) -> String {
-    if bytes.is_empty() { other.to_owned() } else { String::from_utf8_lossy(bytes).into_owned() }
-}
-
-fn revision(workload: &Workload, absent: &str) -> String {
-    let revision = &workload.canonical_revision;
-    if revision.is_empty() { absent.to_owned() } else { revision.clone() }
+fn either<'a>(bytes: &'a [u8], other: &'a str) -> Cow<'a, str> {
+    if bytes.is_empty() { Cow::Borrowed(other) } else { String::from_utf8_lossy(bytes) }
 }

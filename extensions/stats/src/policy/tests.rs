@@ -126,15 +126,56 @@ fn a_waypoint_knows_of_the_server_what_its_peer_says() {
 }
 
 #[test]
-fn without_labels_the_workload_is_no_canonical_service() {
-    let of = |has_labels| {
-        let own = Workload { canonical_service: String::new(), has_labels, ..ratings() };
-        let policy = policy(Rules::Original, own);
-        let (facts, peers) = (Facts::default(), Peers::default());
+fn without_labels_a_peer_is_no_canonical_service() {
+    let of = |has_labels, rules| {
+        let peer = Workload { canonical_service: String::new(), has_labels, ..productpage() };
+        let (policy, facts) = (policy(rules, ratings()), Facts::default());
+        let peers = Peers { downstream: Some(&peer), ..Peers::default() };
         let vector = policy.vector(Side::Inbound, Protocol::Http, &facts, peers);
-        value(&vector, "destination_canonical_service")
+        value(&vector, "source_canonical_service")
     };
-    assert_eq!((of(true), of(false)), ("ratings-v1".to_owned(), "unknown".to_owned()));
+    for (has_labels, rules, service) in [
+        (true, Rules::Original, "productpage-v1"),
+        (false, Rules::Original, "unknown"),
+        (true, Rules::Native, "unknown"),
+        (false, Rules::Native, "unknown"),
+    ] {
+        assert_eq!(of(has_labels, rules), service, "{rules:?}, {has_labels}");
+    }
+}
+
+#[test]
+fn an_endpoint_without_a_canonical_service_is_called_by_its_workload_where_the_original_did() {
+    let endpoint = Workload::of_endpoint(b"ratings-v1;default;;;c").unwrap();
+    let of = |rules| {
+        let (policy, facts) = (policy(rules, productpage()), Facts::default());
+        let peers = Peers { upstream: Some(&endpoint), ..Peers::default() };
+        let vector = policy.vector(Side::Outbound, Protocol::Http, &facts, peers);
+        [value(&vector, "destination_canonical_service"), value(&vector, "destination_canonical_revision")]
+    };
+    assert_eq!(of(Rules::Original), ["ratings-v1", "latest"]);
+    assert_eq!(of(Rules::Native), ["unknown", "latest"]);
+}
+
+#[test]
+fn by_the_new_rules_the_own_workload_is_what_its_node_says_be_it_nothing() {
+    let own = Workload { name: "shop-v1".to_owned(), has_labels: true, ..Workload::default() };
+    let mut policy = policy(Rules::Native, own);
+    policy.host_fallback = false;
+    let facts = Facts::default();
+    assert_labels(
+        &policy.vector(Side::Inbound, Protocol::Http, &facts, Peers::default()),
+        "source_workload=unknown source_canonical_service=unknown source_canonical_revision=latest
+         source_cluster=unknown destination_workload=shop-v1 destination_workload_namespace= destination_app=
+         destination_version= destination_canonical_service= destination_canonical_revision= destination_cluster=
+         destination_service= destination_service_name= destination_service_namespace= destination_principal=unknown",
+    );
+    assert_labels(
+        &policy.vector(Side::Outbound, Protocol::Http, &facts, Peers::default()),
+        "source_workload=shop-v1 source_workload_namespace= source_app= source_canonical_service=
+         source_canonical_revision= source_cluster= source_principal=unknown destination_workload=unknown
+         destination_canonical_revision=latest destination_service=unknown destination_service_namespace=unknown",
+    );
 }
 
 #[test]
@@ -217,7 +258,7 @@ fn the_module_tells_its_labels() {
 fn an_endpoint_says_five_things() {
     let endpoint = Workload::of_endpoint(b"w;ns;svc;rev;cluster;more").unwrap();
     let expected = workload("w", ["", "", "svc", "rev", "cluster"]);
-    assert_eq!(endpoint, Workload { namespace: "ns".to_owned(), has_labels: false, ..expected });
+    assert_eq!(endpoint, Workload { namespace: "ns".to_owned(), ..expected });
     assert_eq!(Workload::of_endpoint(b"w;ns;svc;rev"), None);
     assert_eq!(Workload::of_endpoint(b""), None);
 }
