@@ -158,7 +158,7 @@ fn the_deployments_name_all_labels() {
     let labels = read("extensions/stats/src/labels.txt");
     let [envoy, mesh] =
         ["envoy", "meshconfig"].map(|name| read(&format!("extensions/stats/deploy/{name}.yaml")));
-    for line in labels.lines().filter(|line| !line.starts_with('@')) {
+    for line in labels.lines().filter(|line| !line.starts_with(['@', '<', '>'])) {
         let standing = format!(r"[.;]({line}=\.=(.*?);\.;)");
         let (name, expression) = line.split_once(' ').unwrap_or((line, &standing));
         assert!(
@@ -326,6 +326,34 @@ fn a_host_makes_no_labels() {
             1,
         );
     }
+}
+
+/// One host has a place there, and it is not one that nobody but a client knows of.
+#[test]
+fn hosts_that_are_made_up_take_no_place() {
+    let (Some(binary), Some(module)) = (envoy(), module("stats")) else { return };
+    let proxy = Mesh::start(&binary, &module, &as_deployed());
+    for (host, path) in [
+        ("made.up.example", "/shop"),
+        ("another.example", "/shop"),
+        ("shop.example", "/no-route"),
+        ("shop.example", "/shop"),
+        ("SHOP.example", "/shop"),
+        ("shop.example", "/no-route"),
+        ("second.example", "/shop"),
+    ] {
+        let request = format!("GET {path} HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\n\r\n");
+        proxy.0.send("DOOR", request.as_bytes());
+    }
+    for (labels, count) in [
+        ("destination_service=other response_code=404 response_flags=NR", 3),
+        ("destination_service=shop.example response_code=200", 2),
+        ("destination_service=shop.example response_code=404 response_flags=NR", 1),
+        ("destination_service=other response_code=200", 1),
+    ] {
+        proxy.expect("istio_requests_total", &format!("rules=door {labels}"), count);
+    }
+    proxy.expect("hosts_over_limit", "wasm_filter=stats_filter", 1);
 }
 
 #[test]

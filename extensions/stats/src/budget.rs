@@ -68,6 +68,12 @@ impl Budget {
         self.ledger.as_ref().is_none_or(|ledger| self.claim(ledger, name).unwrap_or(true))
     }
 
+    /// Whether a name has its place already.
+    pub(crate) fn has_place(&self, name: &str) -> bool {
+        let taken = self.ledger.as_ref().map(|ledger| ledger.entry(&self.kind, name).get());
+        taken.and_then(Result::ok).flatten().is_some()
+    }
+
     fn claim(&self, ledger: &Ledger, name: &str) -> Result<bool, HostError> {
         let entry = ledger.entry(&self.kind, name);
         if entry.get()?.is_some() {

@@ -64,7 +64,7 @@ impl Plugin {
         let vectors = vectors.unwrap_or(NonZeroUsize::MIN);
         let plugin = Rc::new(Self {
             reporter: Reporter::new(root, plans, ledger.as_ref(), max_series, vectors)?,
-            hosts: Hosts::new(ledger, max_series),
+            hosts: Hosts::new(root, ledger, max_series)?,
             policy,
             expressions,
             peers: PeerCache::new(),
@@ -168,10 +168,9 @@ impl Plugin {
     ) {
         let peers = Peers { downstream: ends.downstream.as_deref(), upstream: ends.upstream.as_deref() };
         let mut facts = *facts;
-        if self.policy.is_called_by_client(side, protocol, &facts)
-            && !self.hosts.counts(facts.text(policy::Fact::Host))
-        {
-            facts.set(policy::Fact::Host, b"other");
+        let host = self.policy.host_of_client(side, protocol, &facts);
+        if let Some((host, is_routed)) = &host {
+            facts.set(policy::Fact::Host, self.hosts.called(host, *is_routed));
         }
         let vector = self.policy.vector(side, protocol, &facts, peers);
         self.reporter.write(&self.policy, &Report { vector, results, values: OnceCell::new() }, amount);

@@ -14,6 +14,8 @@ pub use names::{LONGEST_VALUE, Separators};
 pub use plan::{Compile, Gives, Metric, Plan, Plans, Value};
 pub use series::{Found, Handles, MOST_SHORTENED, Room, Series};
 
+use std::borrow::Cow;
+
 /// The bytes that a key mostly has at most.
 const KEY: usize = 512;
 
@@ -345,11 +347,22 @@ impl Policy {
         self.separators.series(metric.labels(&values, &|_| "other"), &metric.name)
     }
 
-    /// Whether the destination is called as the client did, which may call it anything.
-    pub fn is_called_by_client(&self, side: Side, protocol: Protocol, facts: &Facts<'_>) -> bool {
-        self.host_fallback
-            && protocol != Protocol::Tcp
-            && self.route(side, protocol, facts).is_called_by_client(self.rules)
+    /// Where the destination is called as the client did, who may call it anything: what it is called, and whether a route
+    /// took the request. Routes are chosen whatever the case of the letters is, so that tells no hosts apart.
+    pub fn host_of_client<'a>(
+        &self,
+        side: Side,
+        protocol: Protocol,
+        facts: &Facts<'a>,
+    ) -> Option<(Cow<'a, [u8]>, bool)> {
+        let is_used = self.host_fallback && protocol != Protocol::Tcp;
+        let route = self.route(side, protocol, facts);
+        (is_used && route.is_called_by_client(self.rules)).then(|| {
+            let host = facts.text(Fact::Host);
+            let is_lower = !host.iter().any(u8::is_ascii_uppercase);
+            let host = if is_lower { Cow::Borrowed(host) } else { Cow::Owned(host.to_ascii_lowercase()) };
+            (host, route.is_taken())
+        })
     }
 
     /// The name of the metric that tells the version of the proxy.

@@ -32,6 +32,11 @@ impl<'a> Route<'a> {
         self.host_in_metadata(rules).is_none() || self.no_service(rules).is_some()
     }
 
+    /// Whether a route took the request. One without a name that leads to no cluster cannot be told from none.
+    pub(super) fn is_taken(&self) -> bool {
+        !self.route.is_empty() || !self.cluster.is_empty()
+    }
+
     /// The host of the service, as the cluster's metadata say it. The original looked for it only where there is a name.
     fn host_in_metadata(&self, rules: Rules) -> Option<&'a [u8]> {
         let counts = rules == Rules::Native || !self.service_name.is_empty();

@@ -179,6 +179,28 @@ fn by_the_new_rules_the_own_workload_is_what_its_node_says_be_it_nothing() {
 }
 
 #[test]
+fn a_host_that_a_client_names_is_told_with_whether_a_route_took_it() {
+    let mut policy = policy(Rules::Original, ratings());
+    let mut facts = Facts::default();
+    facts.set(Fact::Host, b"ShOp.example:80");
+    let told = |policy: &Policy, facts: &Facts<'_>, protocol| {
+        let host = policy.host_of_client(Side::Inbound, protocol, facts)?;
+        Some((String::from_utf8(host.0.into_owned()).unwrap(), host.1))
+    };
+    let (nowhere, somewhere) = (("shop.example:80".to_owned(), false), ("shop.example:80".to_owned(), true));
+    assert_eq!(told(&policy, &facts, Protocol::Http), Some(nowhere));
+    for fact in [Fact::ClusterName, Fact::RouteName] {
+        let mut facts = facts;
+        facts.set(fact, b"a");
+        assert_eq!(told(&policy, &facts, Protocol::Grpc), Some(somewhere.clone()));
+    }
+    assert_eq!(told(&policy, &facts, Protocol::Tcp), None);
+    assert_eq!(told(&policy, &request(), Protocol::Http), None);
+    policy.host_fallback = false;
+    assert_eq!(told(&policy, &facts, Protocol::Http), None);
+}
+
+#[test]
 fn mutual_tls_is_what_the_connection_says_or_that_both_have_a_certificate() {
     let mut facts = request();
     facts.set(Fact::Mtls, &[1]);
@@ -250,8 +272,14 @@ fn grpc_without_a_status() {
 
 #[test]
 fn the_module_tells_its_labels() {
-    let told: Vec<_> = include_str!("../labels.txt").lines().take(NAMES.len()).collect();
+    let mut lines = include_str!("../labels.txt").lines();
+    let told: Vec<_> = lines.by_ref().take(NAMES.len()).collect();
     assert_eq!(told, NAMES);
+    // pwkit stats-tags reads these of a configuration.
+    let keys = lines.filter_map(|line| line.strip_prefix("< ").or_else(|| line.strip_prefix("> ")));
+    for key in keys {
+        serde_json::from_str::<crate::config::Config>(&format!(r#"{{"{key}": "|"}}"#)).unwrap();
+    }
 }
 
 #[test]
