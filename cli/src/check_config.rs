@@ -58,6 +58,14 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
     Err(Failure::Rejected(format!("{}: {so}", file.display())))
 }
 
+/// Refuses what a module does not take, with the first mistake, for commands that only read a configuration.
+pub(crate) fn require(module: &Path, file: &Path, node: &Node) -> Result<(), Failure> {
+    let findings = findings(module, read_schema(module)?.as_ref(), node)?;
+    let Some(mistake) = findings.iter().find(|finding| finding.is_mistake()) else { return Ok(()) };
+    let line = mistake.line(file);
+    Err(Failure::Rejected(format!("{line}; {} does not take it, see pwkit check-config", module.display())))
+}
+
 /// What the schema finds; and if that leaves anything to be asked, what the module says that the schema did not.
 fn findings(module: &Path, schema: Option<&serde_json::Value>, node: &Node) -> Result<Vec<Finding>, Failure> {
     let mut findings = schema.map(|schema| schema::check(schema, node)).unwrap_or_default();
