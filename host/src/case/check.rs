@@ -195,6 +195,7 @@ fn response(sheet: &mut Sheet, expect: &Expect, seen: &Exchange) {
     sheet.absent("response header", expect.absent.as_ref(), &client.headers);
     sheet.bytes("response body", expect.body.as_ref(), &client.whole_body());
     sheet.fields("response trailer", expect.trailers.as_ref(), &client.trailers);
+    sheet.absent("response trailer", expect.absent.as_ref(), &client.trailers);
 }
 
 fn upstream(sheet: &mut Sheet, expected: &Reached, seen: Option<&Message>) {
@@ -225,6 +226,7 @@ fn arrived(sheet: &mut Sheet, whose: &str, expected: &Upstream, seen: &Message) 
     sheet.absent(&format!("{whose} header"), expected.absent.as_ref(), &seen.headers);
     sheet.bytes(&format!("{whose} body"), expected.body.as_ref(), &seen.whole_body());
     sheet.fields(&format!("{whose} trailer"), expected.trailers.as_ref(), &seen.trailers);
+    sheet.absent(&format!("{whose} trailer"), expected.absent.as_ref(), &seen.trailers);
     if let Some(messages) = &expected.messages {
         let expected: Vec<&[u8]> = messages.iter().map(|message| message.0.as_slice()).collect();
         let sent = grpc_messages(seen);

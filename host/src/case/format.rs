@@ -245,7 +245,7 @@ pub(super) struct Expect {
     pub(super) details: Option<String>,
     /// Response headers: for each name that stands here, exactly these values in this order.
     pub(super) headers: Option<Vec<Field>>,
-    /// Names of headers that the response must not have.
+    /// Names that no header and no trailer of the response must have.
     pub(super) absent: Option<Vec<String>>,
     /// The whole body of the response.
     pub(super) body: Option<Text>,
@@ -287,7 +287,7 @@ pub(super) struct Upstream {
     pub(super) authority: Option<Text>,
     /// Headers: for each name that stands here, exactly these values in this order.
     pub(super) headers: Option<Vec<Field>>,
-    /// Names of headers that must not be there.
+    /// Names that no header and no trailer must have.
     pub(super) absent: Option<Vec<String>>,
     /// The whole body.
     pub(super) body: Option<Text>,

@@ -433,7 +433,7 @@ pub(super) fn expect_can_fail(expect: &Expect, level: exchange::Level) -> Result
     ];
     expects_something(some.contains(&true))?;
     fields_can_fail("headers", headers.as_deref(), absent.as_deref())?;
-    fields_can_fail("trailers", trailers.as_deref(), None)?;
+    fields_can_fail("trailers", trailers.as_deref(), absent.as_deref())?;
     if let Some(Reached::Request(upstream)) = upstream {
         upstream_can_fail(upstream).map_err(|text| format!("upstream: {text}"))?;
     }
@@ -456,7 +456,7 @@ fn upstream_can_fail(upstream: &Upstream) -> Result<(), String> {
         );
     }
     fields_can_fail("headers", headers.as_deref(), absent.as_deref())?;
-    fields_can_fail("trailers", trailers.as_deref(), None)
+    fields_can_fail("trailers", trailers.as_deref(), absent.as_deref())
 }
 
 fn after_all_can_fail(after: &AfterAll, level: exchange::Level) -> Result<(), String> {
