@@ -47,6 +47,21 @@ impl Stream {
     }
 }
 
+impl Stream {
+    /// At the edge. No proxy of a mesh says there who it is, but an application may take trailers for headers.
+    fn strip_trailers(&self, trailers: &HeadersMut<'_>) -> Result<(), HostError> {
+        let plugin = &*self.plugin;
+        let is_edge = |Request { around, .. }: &Request| plugin.plans.of(around.side).strip_trailers;
+        if !self.request.as_ref().is_some_and(is_edge) {
+            return Ok(());
+        }
+        let sent = trailers.snapshot()?;
+        let said = Said::in_headers(sent.iter());
+        plugin.edit(trailers, said.has(), Telling::default())?;
+        plugin.edit_baggage(trailers, &said, false, Telling::default(), true)
+    }
+}
+
 impl HttpFilter for Stream {
     fn on_request_headers(&mut self, request: &mut RequestHeaders<'_>) -> Result {
         let plugin = &*self.plugin;
@@ -92,6 +107,16 @@ impl HttpFilter for Stream {
         Ok(Flow::Continue)
     }
 
+    fn on_request_trailers(&mut self, request: &mut RequestTrailers<'_>) -> Result {
+        self.strip_trailers(&request.trailers())?;
+        Ok(Flow::Continue)
+    }
+
+    fn on_response_trailers(&mut self, response: &mut ResponseTrailers<'_>) -> Result {
+        self.strip_trailers(&response.trailers())?;
+        Ok(Flow::Continue)
+    }
+
     /// Whoever watches must not stand in the way.
     fn on_error(&mut self, _error: &Error) -> Flow {
         Flow::Continue
@@ -121,7 +146,7 @@ fn answering(plan: &Plan, request: Request) -> Telling {
 }
 
 /// What of us goes into the headers.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Default)]
 struct Telling {
     id: bool,
     metadata: bool,

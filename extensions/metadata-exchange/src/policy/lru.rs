@@ -8,6 +8,9 @@ use std::rc::Rc;
 /// What a name may cost on average, with its value. A peer of a mesh costs about 2 KB.
 const BYTES_EACH: usize = 8 * 1024;
 
+/// What all may take together, however many they may be: a VM has 4 GiB, and may have several configurations.
+const MOST_BYTES: usize = 512 * 1024 * 1024;
+
 /// What an entry takes beside its name and its value: its places in both maps.
 const OVERHEAD: usize = 128;
 
@@ -69,7 +72,8 @@ impl Lru {
     /// Remembers the value of a name that is not known, and forgets others where there is no room.
     pub fn insert(&mut self, kind: Kind, name: &[u8], value: Rc<[u8]>) {
         let entry = Entry { kind, name: name.into(), value, asked: self.now.wrapping_add(1) };
-        let Some(room) = self.most.saturating_mul(BYTES_EACH).checked_sub(entry.size()) else { return };
+        let most = self.most.saturating_mul(BYTES_EACH).min(MOST_BYTES);
+        let Some(room) = most.checked_sub(entry.size()) else { return };
         if self.most == 0 {
             return;
         }

@@ -49,6 +49,8 @@ pub struct Plan {
     pub strip_response: bool,
     /// Whether workloads in the header `baggage` end here, in both directions.
     pub strip_baggage: bool,
+    /// Whether all of this ends here where it stands in trailers, in both directions.
+    pub strip_trailers: bool,
     /// Servers of which clusters are not told, and not believed.
     skip_upstream: Skip,
     /// Of whose answers the client is not told.
@@ -162,6 +164,7 @@ fn original(config: &Config, side: Side) -> Plan {
         strip_request: true,
         strip_response: true,
         strip_baggage: false,
+        strip_trailers: false,
         skip_upstream: skip(config.skip_external_clusters.unwrap_or(true)),
         skip_downstream: Skip::None,
     }
@@ -176,6 +179,7 @@ fn listed(config: &Config) -> Plan {
         strip_request: ask_downstream.contains(&Way::Headers),
         strip_response: ask_upstream.contains(&Way::Headers),
         strip_baggage: false,
+        strip_trailers: false,
         ask_downstream,
         ask_upstream,
         tell_downstream: ways(&config.downstream_propagation),
@@ -202,6 +206,7 @@ fn restricted(plan: Plan, trust: Trust) -> Plan {
             strip_request: true,
             strip_response: true,
             strip_baggage: true,
+            strip_trailers: true,
             ..plan
         },
     }

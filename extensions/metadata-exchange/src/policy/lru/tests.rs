@@ -14,6 +14,17 @@ fn size(value: &[u8]) -> usize {
     value.len().saturating_add(1).saturating_add(OVERHEAD)
 }
 
+#[test]
+fn a_limit_beyond_all_memory_is_none() {
+    let mut lru = Lru::new(u32::MAX as usize);
+    let large = value(0, MOST_BYTES / 8);
+    for name in 0..10 {
+        lru.insert(Kind::Header, &[name], large.clone());
+    }
+    assert_eq!(lru.entries.len(), 7);
+    assert!(lru.bytes <= MOST_BYTES && lru.get(Kind::Header, &[9]).is_some());
+}
+
 proptest! {
     #[test]
     fn what_is_the_same_is_equal(a in prop::collection::vec(0..2_u8, 0..20), b in prop::collection::vec(0..2_u8, 0..20)) {
