@@ -30,7 +30,7 @@ fn members_depend_on_each_other_as_drawn() {
 fn allowed(from: &Package, to: &str, kind: &str) -> bool {
     match (from.folder().as_str(), to, kind) {
         ("sdk", "proxy-wasm-kit-host", "dev") => true,
-        ("cli", "proxy-wasm-kit-host" | "proxy-wasm-kit-prune", _) => true,
+        ("cli", "proxy-wasm-kit-host" | "proxy-wasm-kit-prune" | "proxy-wasm-kit-paths", _) => true,
         ("sdk", "proxy-wasm-kit-derive", "normal") => true,
         ("tests", to, _) => to != "proxy-wasm-kit-tests",
         (folder, "proxy-wasm-kit" | "proxy-wasm-kit-mesh" | "proxy-wasm-kit-paths", "normal") => {

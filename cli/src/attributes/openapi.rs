@@ -9,6 +9,9 @@ use serde_json::{Value as Json, json};
 /// The fields of a path item that are operations; `query` is new in 3.2.
 const METHODS: [&str; 9] = ["get", "put", "post", "delete", "options", "head", "patch", "trace", "query"];
 
+/// The field of a path item that holds operations with other methods; new in 3.2.
+const OTHER_METHODS: &str = "additionalOperations";
+
 /// More servers than this by their variables are a mistake.
 const MOST_SERVERS: usize = 1000;
 
@@ -75,7 +78,7 @@ impl<'a> Document<'a> {
         let mut found = Vec::new();
         for (key, item) in entries(paths)?.iter().filter(|(key, _)| !key.name.starts_with("x-")) {
             path::check(&key.name).map_err(|message| at(key.place, format!("`{}`: {message}", key.name)))?;
-            found.extend(self.operations_of(key, self.resolved(item)?, &servers)?);
+            found.extend(self.operations_of(key, &self.layers(item)?, &servers)?);
         }
         if found.is_empty() {
             return Err(problem(paths, "no path has an operation"));
@@ -101,23 +104,40 @@ impl<'a> Document<'a> {
         }
     }
 
-    fn operations_of(&self, key: &Key, item: &'a Node, outer: &[String]) -> Checked<Vec<Operation>> {
-        let of_item = self.servers(item)?;
+    fn operations_of(&mut self, key: &Key, layers: &[&Node], outer: &[String]) -> Checked<Vec<Operation>> {
+        let mut of_item = None;
+        for layer in layers {
+            of_item = of_item.or(self.servers(layer)?);
+        }
         let mut found = Vec::new();
-        for (field, operation) in entries(item)?.iter().filter(|(field, _)| METHODS.contains(&&*field.name)) {
+        for (Key { name: method, place }, operation) in self.methods_of(layers)? {
             let of_operation = self.servers(operation)?;
             let servers = of_operation.as_deref().or(of_item.as_deref()).unwrap_or(outer);
-            let method = field.name.to_uppercase();
             let name = name(operation)?.unwrap_or_else(|| format!("{method} {}", key.name));
             for server in servers {
                 let path = format!("{server}{}", key.name);
-                path::check(&path).map_err(|message| at(field.place, format!("`{path}`: {message}")))?;
-                found.push(Operation {
-                    method: method.clone(),
-                    path,
-                    name: name.clone(),
-                    place: field.place,
-                });
+                path::check(&path).map_err(|message| at(place, format!("`{path}`: {message}")))?;
+                found.push(Operation { method: method.clone(), path, name: name.clone(), place });
+            }
+        }
+        Ok(found)
+    }
+
+    /// The methods of a path item, each with its operation.
+    fn methods_of<'n>(&mut self, layers: &[&'n Node]) -> Checked<Vec<(Key, &'n Node)>> {
+        let mut found: Vec<(Key, &Node)> = Vec::new();
+        for layer in layers {
+            for (method, operation) in methods(layer)? {
+                match found.iter().find(|(known, _)| known.name == method.name) {
+                    Some((known, _)) => {
+                        let message = format!(
+                            "`{}` is also in line {}, beside the `$ref` to this, and left out here",
+                            method.name, known.place.line
+                        );
+                        self.warnings.push(at(method.place, message));
+                    }
+                    None => found.push((method, operation)),
+                }
             }
         }
         Ok(found)
@@ -142,22 +162,28 @@ impl<'a> Document<'a> {
         Ok((!paths.is_empty()).then(|| paths.into_iter().collect()))
     }
 
-    /// The node, or what it refers to.
-    fn resolved(&self, node: &'a Node) -> Checked<&'a Node> {
-        let mut node = node;
-        for _ in 0..DEEPEST_REFERENCE {
-            let Some(reference) = node.get("$ref") else { return Ok(node) };
-            let target = text(reference)?;
-            let pointer = target.strip_prefix("#/").ok_or_else(|| {
-                let remedy = "bundle the document into one file first, for example with `redocly bundle`";
-                problem(reference, format!("`{target}` is in another file; {remedy}"))
-            })?;
-            let steps = pointer.split('/').map(|step| step.replace("~1", "/").replace("~0", "~"));
-            let found = steps.into_iter().try_fold(self.root, |node, step| node.get(&step));
-            node = found
-                .ok_or_else(|| problem(reference, format!("there is no `{target}` in this document")))?;
+    /// A path item, what it refers to, and so on: what stands beside a `$ref` counts, too.
+    fn layers(&self, item: &'a Node) -> Checked<Vec<&'a Node>> {
+        let (mut layers, mut last) = (vec![item], item);
+        while let Some(reference) = last.get("$ref") {
+            if layers.len() > DEEPEST_REFERENCE {
+                return Err(problem(item, "references go round in a circle"));
+            }
+            last = self.target(reference)?;
+            layers.push(last);
         }
-        Err(problem(node, "references go round in a circle"))
+        Ok(layers)
+    }
+
+    fn target(&self, reference: &Node) -> Checked<&'a Node> {
+        let target = text(reference)?;
+        let pointer = target.strip_prefix("#/").ok_or_else(|| {
+            let remedy = "bundle the document into one file first, for example with `redocly bundle`";
+            problem(reference, format!("`{target}` is in another file; {remedy}"))
+        })?;
+        let mut steps = pointer.split('/').map(|step| step.replace("~1", "/").replace("~0", "~"));
+        let found = steps.try_fold(self.root, |node, step| node.get(&step));
+        found.ok_or_else(|| problem(reference, format!("there is no `{target}` in this document")))
     }
 
     /// An id that two operations have makes one series of both.
@@ -178,7 +204,7 @@ impl<'a> Document<'a> {
 
     /// Without operations whose requests all are those of one before.
     fn without_hidden(&mut self, operations: Vec<Operation>) -> Vec<Operation> {
-        let mut known: BTreeMap<(String, String), Place> = BTreeMap::new();
+        let mut known: BTreeMap<(path::Shape, String), Place> = BTreeMap::new();
         let mut kept = Vec::new();
         for operation in operations {
             let shape = (path::shape(&operation.path), operation.method.clone());
@@ -225,6 +251,35 @@ fn text(node: &Node) -> Checked<&str> {
             format!("expected a text (in quotes, if it looks like something else), found {}", node.kind()),
         )),
     }
+}
+
+/// The methods that stand in one node of a path item, each with its operation.
+fn methods(item: &Node) -> Checked<Vec<(Key, &Node)>> {
+    let mut found = Vec::new();
+    for (Key { name, place }, node) in entries(item)? {
+        if METHODS.contains(&&**name) {
+            found.push((Key { name: name.to_uppercase(), place: *place }, node));
+        }
+    }
+    let others = item.get(OTHER_METHODS).map(entries).transpose()?.unwrap_or_default();
+    for (Key { name, place }, node) in others {
+        check_other_method(name).map_err(|message| at(*place, format!("`{name}`: {message}")))?;
+        found.push((Key { name: name.clone(), place: *place }, node));
+    }
+    Ok(found)
+}
+
+/// Whether this is a method that has no field of its own.
+fn check_other_method(name: &str) -> Result<(), String> {
+    let field = name.to_lowercase();
+    if METHODS.contains(&&*field) {
+        return Err(format!("write this operation as `{field}`, outside of `{OTHER_METHODS}`"));
+    }
+    let is_token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
+    if name.is_empty() || !name.bytes().all(is_token) {
+        return Err("expected a method, as a request has it".to_owned());
+    }
+    Ok(())
 }
 
 /// The name that the document gives an operation.

@@ -2,6 +2,8 @@
 
 use std::cmp::Reverse;
 
+use proxy_wasm_kit_paths::unescaped;
+
 /// How specific a segment is; the smaller, the more.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Rank {
@@ -62,19 +64,30 @@ pub(super) fn ranks(path: &str) -> Vec<Rank> {
 }
 
 fn rank(segment: &str) -> Rank {
-    let names = parameters(segment).unwrap_or_default();
-    let of_names: usize = names.iter().map(|name| name.len() + "{}".len()).sum();
-    match (names.is_empty(), segment.len() - of_names) {
-        (true, _) => Rank::Text,
-        (false, 0) => Rank::Parameter,
-        (false, text) => Rank::Mixed(Reverse(text)),
+    let texts = texts(segment);
+    match (texts.len(), texts.iter().map(Vec::len).sum()) {
+        (1, _) => Rank::Text,
+        (_, 0) => Rank::Parameter,
+        (_, text) => Rank::Mixed(Reverse(text)),
     }
 }
 
-/// The path with all parameters of one name: of two operations with the same one, only the first is ever found.
-pub(super) fn shape(path: &str) -> String {
-    let pieces = path.split('{').map(|piece| piece.split_once('}').map_or(piece, |(_, behind)| behind));
-    pieces.collect::<Vec<_>>().join("{}")
+/// What tells the requests of one path from those of another: of each segment the texts around its parameters, without
+/// percent-encoding, as attribute_gen compares them.
+pub(super) type Shape = Vec<Vec<Vec<u8>>>;
+
+/// Of two operations with the same one, only the first is ever found.
+pub(super) fn shape(path: &str) -> Shape {
+    path.split('/').map(texts).collect()
+}
+
+/// The texts before, between and behind the parameters of a segment.
+fn texts(segment: &str) -> Vec<Vec<u8>> {
+    let text = |piece: &str| {
+        let text = piece.split_once('}').map_or(piece, |(_, behind)| behind);
+        unescaped(text.as_bytes()).into_owned()
+    };
+    segment.split('{').map(text).collect()
 }
 
 #[cfg(test)]
@@ -86,12 +99,24 @@ mod tests {
         let mut paths = ["/{a}/b", "/a/{b}", "/a/x{b}", "/a/b", "/a/xy{b}", "/{a}/{b}", "/a/{b}z{c}y"];
         paths.sort_by_key(|path| ranks(path));
         assert_eq!(paths, ["/a/b", "/a/xy{b}", "/a/{b}z{c}y", "/a/x{b}", "/a/{b}", "/{a}/b", "/{a}/{b}"]);
+        assert_eq!(ranks("/a%20{b}"), ranks("/xy{b}"));
     }
 
     #[test]
     fn names_of_parameters_do_not_tell_paths_apart() {
-        assert_eq!(shape("/a/{b}/c{d}e"), "/a/{}/c{}e");
-        assert_eq!(shape("/a"), "/a");
+        for (one, other) in [
+            ("/a/{b}/c{d}e", "/a/{x}/c{y}e"),
+            ("/caf%C3%A9/{id}", "/caf\u{e9}/{x}"),
+            ("/%61%2fb{c}%7D", "/a%2Fb{x}%7d"),
+            ("/%zz", "/%25zz"),
+        ] {
+            assert_eq!(shape(one), shape(other), "{one}");
+        }
+        for (one, other) in
+            [("/{a}", "/%7Ba%7D"), ("/a%2Fb", "/a/b"), ("/{a}b", "/b{a}"), ("/a", "/A"), ("/a", "/a/")]
+        {
+            assert_ne!(shape(one), shape(other), "{one}");
+        }
     }
 
     #[test]

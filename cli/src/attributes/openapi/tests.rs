@@ -157,6 +157,88 @@ components: { pathItems: { a/b: { get: { operationId: A } } } }
 }
 
 #[test]
+fn operations_of_other_methods_are_read() {
+    gives(
+        "paths:
+  /a:
+    get: { operationId: GetA }
+    query: { operationId: QueryA }
+    additionalOperations:
+      COPY: { operationId: CopyA, servers: [{ url: /x }] }
+      Lock: {}
+      x-mine: {}
+  /b: { additionalOperations: ~, put: { operationId: PutB } }
+",
+        &[
+            "GET /a GetA",
+            "QUERY /a QueryA",
+            "Lock /a Lock /a",
+            "x-mine /a x-mine /a",
+            "PUT /b PutB",
+            "COPY /x/a CopyA",
+        ],
+    );
+    let with =
+        |others: &str| format!("openapi: 3.2.0\npaths: {{ /a: {{ additionalOperations: {others} }} }}");
+    refused(&with("{ post: {} }"), "2:40: `post`: write this operation as `post`, outside of");
+    refused(&with("{ GET: {} }"), "2:40: `GET`: write this operation as `get`, outside of");
+    refused(&with("{ 'a b': {} }"), "2:40: `a b`: expected a method");
+    refused(&with("[]"), "2:38: expected a mapping");
+    refused(&with("{ COPY: 7 }"), "2:46: expected a mapping");
+}
+
+#[test]
+fn what_stands_beside_a_reference_counts() {
+    gives(
+        "paths:
+  /a:
+    $ref: '#/components/pathItems/A'
+    post: { operationId: PostA }
+    servers: [{ url: /v9 }]
+  /b: { $ref: '#/components/pathItems/B' }
+components:
+  pathItems:
+    A: { get: { operationId: GetA }, servers: [{ url: /v1 }] }
+    B: { $ref: '#/components/pathItems/C', put: { operationId: PutB } }
+    C: { delete: { operationId: DeleteB }, additionalOperations: { COPY: { operationId: CopyB } }, servers: [{ url: /v2 }] }
+",
+        &["PUT /v2/b PutB", "DELETE /v2/b DeleteB", "COPY /v2/b CopyB", "POST /v9/a PostA", "GET /v9/a GetA"],
+    );
+    let (operations, warnings) = read(
+        "openapi: 3.1.0
+paths:
+  /a:
+    $ref: '#/components/pathItems/A'
+    get: { operationId: Here }
+components:
+  pathItems:
+    A: { get: { operationId: There }, put: { operationId: Put } }
+",
+        None,
+    );
+    assert_eq!(operations, Ok(vec!["GET /a Here".to_owned(), "PUT /a Put".to_owned()]));
+    assert_eq!(warnings, ["8:10: `GET` is also in line 5, beside the `$ref` to this, and left out here"]);
+}
+
+#[test]
+fn paths_that_differ_in_their_encoding_alone_are_one() {
+    let (operations, warnings) = read(
+        "openapi: 3.0.3
+servers: [{ url: 'https://h/a%20b' }]
+paths:
+  /caf%C3%A9/{id}: { get: { operationId: One } }
+  /caf\u{e9}/{x}: { get: { operationId: Two } }
+",
+        None,
+    );
+    assert_eq!(operations, Ok(vec!["GET /a%20b/caf%C3%A9/{id} One".to_owned()]));
+    assert_eq!(
+        warnings,
+        ["5:16: `GET /a%20b/caf\u{e9}/{x}` has the same requests as line 4, and is left out"]
+    );
+}
+
+#[test]
 fn what_is_odd_is_warned_of() {
     let (operations, warnings) = read(
         "openapi: 3.0.3
