@@ -154,7 +154,7 @@ static_resources:
           '@type': type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager
           stat_prefix: in
           route_config:
-            virtual_hosts: [{ name: all, domains: ['*'], routes: [{ match: { prefix: / }, direct_response: { status: 200 } }] }]
+            virtual_hosts: [{ name: all, domains: ['*'], routes: [{ name: all, match: { prefix: / }, direct_response: { status: 200 } }] }]
           http_filters:
 FILTER
           - name: router
