@@ -127,7 +127,8 @@ const OF_STREAMS: &[(&str, &str)] = &[
     ("jwt_headers.wasm", "on_delete on_request_body on_request_headers on_request_trailers"),
     (
         "metadata_exchange.wasm",
-        "on_delete on_downstream_data on_request_headers on_response_headers on_upstream_data",
+        "on_delete on_downstream_data on_request_headers on_request_trailers on_response_headers on_response_trailers \
+         on_upstream_data",
     ),
     (
         "stats.wasm",
