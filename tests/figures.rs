@@ -1,6 +1,6 @@
 //! What a filter costs on the SDK: guest instructions and host calls of a request, compared with the same filter written by
-//! hand on the ABI, and how often it takes memory; and what paths cost that are made to cost much. All of it is the same in
-//! every run.
+//! hand on the ABI, and how often it takes memory; and what paths and tokens cost that are made to cost much. All of it is the
+//! same in every run.
 //!
 //! `tests/figures` holds the filters and a case file for each. `cargo test -p proxy-wasm-kit-tests --test figures --
 //! --nocapture` prints the figures.
@@ -145,6 +145,31 @@ fn costs(extension: &str, file: &str) -> Vec<(String, Vec<u64>)> {
         (case.test_name().to_string(), costs)
     };
     cases(file).iter().map(of_case).collect()
+}
+
+/// How many times the instructions of one provider twenty may cost that look at the same tokens.
+const MOST_OF_PROVIDERS: f64 = 1.25;
+
+#[test]
+fn jwt_headers_reads_a_token_once_for_all_providers() {
+    let Some(path) = module("jwt_headers") else { return };
+    let module = Module::load(&path, &Limits::default()).unwrap_or_else(|error| panic!("{error}"));
+    let costs = cases("tokens_jwt_headers").into_iter().map(|case| {
+        let seen = case::wasm_run(&module, &path, &case).unwrap_or_else(|error| panic!("{error}"));
+        case.verdict(Host::Wasm, &seen).unwrap_or_else(|report| panic!("{report}"));
+        let cost = |exchange: &Exchange| exchange.guest_instructions.expect("they are counted");
+        let costs: Vec<u64> = seen.exchanges.iter().map(cost).collect();
+        println!("{}: {costs:?}", case.test_name());
+        costs
+    });
+    let [of_one, of_twenty] = &*costs.collect::<Vec<_>>() else { panic!("there are two cases") };
+    for (number, (one, twenty)) in of_one.iter().zip(of_twenty).enumerate() {
+        let ratio = *twenty as f64 / *one as f64;
+        assert!(
+            ratio <= MOST_OF_PROVIDERS,
+            "requests[{number}]: twenty providers cost {ratio:.2} times as much as one"
+        );
+    }
 }
 
 fn cases(file: &str) -> Vec<case::Case> {

@@ -7,6 +7,7 @@ mod claims;
 mod compile;
 mod contradiction;
 mod der;
+mod docket;
 mod extract;
 mod failure;
 mod fields;
@@ -34,19 +35,20 @@ pub use uri::Uri;
 
 use action::Action;
 use claims::{Claims, header_value};
+use docket::{Docket, Reader};
 use extract::{Found, Place};
 use fields::Fields;
 use provider::{Provider, Signed};
 use requirement::{Court, Requirement};
 use rules::Matcher;
 use serde_json::{Map, Value};
-use std::borrow::Cow;
 use std::rc::Rc;
 
 /// A configuration, checked and compiled.
 #[derive(Debug)]
 pub struct Policy {
     providers: Vec<Provider>,
+    reader: Reader,
     rules: Vec<(Matcher, Option<Requirement>)>,
     by_state: Option<StateRules>,
     otherwise: Option<Requirement>,
@@ -195,7 +197,7 @@ impl Policy {
     /// Lets a request pass by claims that somebody else has verified.
     pub fn pass_by<'a>(&self, claims: Map<String, Value>) -> Passage<'a> {
         let signed = Rc::new(Signed { claims: Claims::trusted(claims), payload: String::new() });
-        let found = Found { token: Cow::Borrowed(b""), place: Place::Elsewhere };
+        let found = Found { sent: b"", place: Place::Elsewhere };
         Passage(vec![Accepted { provider: usize::MAX, signed, found, is_verified: true, sign: None }])
     }
 
@@ -204,9 +206,12 @@ impl Policy {
         if self.bypass_cors_preflight && request.is_preflight() {
             return Decision::Preflight(Passage::default());
         }
-        let court = Court { providers: &self.providers, request, by };
+        let docket = Docket::new(&self.reader, request);
+        let court = Court { providers: &self.providers, docket: &docket, by };
         let mut accepted = Vec::new();
-        let met = match rules::met(self.rules.iter().map(|(matcher, _)| matcher), request) {
+        let matchers = self.rules.iter().map(|(matcher, _)| matcher);
+        let met = if self.rules.is_empty() { Ok(vec![None]) } else { rules::met(matchers, request) };
+        let met = match met {
             Ok(met) => met,
             Err(failure) => return Decision::Deny(failure),
         };
@@ -218,6 +223,7 @@ impl Policy {
             };
             match requirement.map(|requirement| requirement.judge(court)) {
                 None => {}
+                Some(Ok(tokens)) if accepted.is_empty() => accepted = tokens,
                 Some(Ok(tokens)) => accepted.extend(tokens),
                 Some(Err(Stop::Failed(failure))) => return Decision::Deny(failure),
                 Some(Err(Stop::Waits { provider })) => return Decision::Wait(provider),
@@ -288,7 +294,7 @@ impl Policy {
 
     /// What a client sends under the names of parameters that actions set.
     fn take_parameters_out(&self, fields: &mut Fields<'_>) {
-        let names: Vec<&str> = self.managed_parameters.iter().map(String::as_str).collect();
+        let names: Vec<_> = self.managed_parameters.iter().map(|name| name.as_bytes().into()).collect();
         if let Some(path) = fields.get(":path").and_then(|path| query::without(path, &names)) {
             fields.set(":path", path);
         }
@@ -301,9 +307,9 @@ impl Policy {
             if self.providers.get(accepted.provider).is_none_or(|provider| provider.forward) {
                 continue;
             }
-            match &accepted.found.place {
+            match accepted.found.place {
                 Place::Header { name, value } => fields.remove_line(name, value),
-                Place::Param(name) => params.push(name.as_str()),
+                Place::Param(name) => params.push(query::decoded(name)),
                 Place::Cookie | Place::Elsewhere => {}
             }
         }
@@ -326,8 +332,9 @@ fn add_headers(fields: &mut Fields<'_>, provider: &Provider, signed: &Signed) {
         fields.set(&header.name, padded.into_bytes());
     }
     for (name, claim) in &provider.claim_headers {
-        let value = signed.claims.at(claim).and_then(header_value);
-        if let Some(value) = value.filter(|_| fields.get(name).is_none()) {
+        if fields.get(name).is_none()
+            && let Some(value) = signed.claims.at(claim).and_then(header_value)
+        {
             fields.set(name, value.into_bytes());
         }
     }

@@ -36,11 +36,28 @@ impl Hasher for AsItIs {
     }
 }
 
+/// By what tokens are hashed.
+pub(super) struct Key(pub(super) [u8; 16]);
+
+impl Key {
+    /// Where a token is kept, in every cache.
+    pub(super) fn place(&self, token: &[u8]) -> Place {
+        let mut hasher = SipHasher24::new_with_key(&self.0);
+        hasher.write(token);
+        Place(hasher.finish128().as_u128())
+    }
+}
+
+impl fmt::Debug for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Key(..)")
+    }
+}
+
 type Tokens = HashMap<Place, Rc<Signed>, BuildHasherDefault<AsItIs>>;
 
 /// Two generations: when the younger is full it becomes the older, and what nobody asked for since goes.
 pub(super) struct Cache {
-    key: [u8; 16],
     most: usize,
     longest: usize,
     /// How many tokens were there, and how many were not, since somebody asked.
@@ -50,27 +67,16 @@ pub(super) struct Cache {
 }
 
 impl Cache {
-    pub(super) fn new(key: [u8; 16], size: u32, longest: u32) -> Self {
+    pub(super) fn new(size: u32, longest: u32) -> Self {
         let half = |size: u32| usize::try_from(size.div_ceil(2)).unwrap_or(usize::MAX);
         let longest = usize::try_from(longest).unwrap_or(usize::MAX);
-        Self {
-            key,
-            most: half(size),
-            longest,
-            lookups: (0, 0),
-            young: Tokens::default(),
-            old: Tokens::default(),
-        }
+        let (young, old) = (Tokens::default(), Tokens::default());
+        Self { most: half(size), longest, lookups: (0, 0), young, old }
     }
 
-    /// Where a token is kept; nowhere if it is too long, or none is kept.
-    pub(super) fn place(&self, token: &[u8]) -> Option<Place> {
-        if self.most == 0 || token.len() > self.longest {
-            return None;
-        }
-        let mut hasher = SipHasher24::new_with_key(&self.key);
-        hasher.write(token);
-        Some(Place(hasher.finish128().as_u128()))
+    /// Whether a token of this length is kept: not if it is too long, or none is kept.
+    pub(super) fn keeps(&self, length: usize) -> bool {
+        self.most > 0 && length <= self.longest
     }
 
     pub(super) fn get(&mut self, place: Option<Place>) -> Option<Rc<Signed>> {
@@ -130,16 +136,20 @@ mod tests {
 
     fn insert(cache: &mut Cache, token: &[u8]) {
         let signed = Rc::new(Signed { claims: Claims::default(), payload: String::new() });
-        cache.insert(cache.place(token), &signed);
+        cache.insert(place(cache, token), &signed);
+    }
+
+    fn place(cache: &Cache, token: &[u8]) -> Option<Place> {
+        cache.keeps(token.len()).then(|| Key([7; 16]).place(token))
     }
 
     fn get(cache: &mut Cache, token: &[u8]) -> Option<Rc<Signed>> {
-        cache.get(cache.place(token))
+        cache.get(place(cache, token))
     }
 
     #[test]
     fn it_never_holds_more_than_its_size() {
-        let mut cache = Cache::new([7; 16], 10, 100);
+        let mut cache = Cache::new(10, 100);
         for number in 0..1000_u32 {
             insert(&mut cache, &number.to_le_bytes());
             assert!(cache.young.len() + cache.old.len() <= 10);
@@ -152,7 +162,7 @@ mod tests {
 
     #[test]
     fn what_is_asked_for_stays() {
-        let mut cache = Cache::new([7; 16], 10, 100);
+        let mut cache = Cache::new(10, 100);
         insert(&mut cache, b"mine");
         for number in 0..1000_u32 {
             insert(&mut cache, &number.to_le_bytes());
@@ -162,10 +172,10 @@ mod tests {
 
     #[test]
     fn long_tokens_and_a_cache_of_no_size_keep_nothing() {
-        let mut cache = Cache::new([7; 16], 10, 4);
+        let mut cache = Cache::new(10, 4);
         insert(&mut cache, b"12345");
         assert!(get(&mut cache, b"12345").is_none());
-        let mut none = Cache::new([7; 16], 0, 100);
+        let mut none = Cache::new(0, 100);
         insert(&mut none, b"1");
         assert!(get(&mut none, b"1").is_none());
         assert_eq!((none.take_lookups(), none.take_lookups()), ((0, 1), (0, 0)));

@@ -5,6 +5,7 @@ use super::pattern::{Effort, Pattern};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Map, Number, Value};
+use std::rc::Rc;
 
 /// What is looked at of each token.
 pub(super) const CHECKED: [&str; 6] = ["iss", "sub", "aud", "exp", "nbf", "iat"];
@@ -12,7 +13,7 @@ pub(super) const CHECKED: [&str; 6] = ["iss", "sub", "aud", "exp", "nbf", "iat"]
 /// The claims of a token. Those that are checked have the types that they must have.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Claims {
-    all: Map<String, Value>,
+    all: Rc<Map<String, Value>>,
     /// Those that are texts of words, as lists.
     lists: Map<String, Value>,
     times: Times,
@@ -64,12 +65,12 @@ impl Claims {
         let issued_at = time("iat", Failure::IssuedAtType, Failure::IssuedAtRange, false)?;
         let not_before = time("nbf", Failure::NotBeforeType, Failure::NotBeforeRange, true)?;
         let expiration = time("exp", Failure::ExpirationType, Failure::ExpirationRange, false)?;
-        Ok(Self { times: Times { expiration, not_before, issued_at }, lists: Map::new(), all })
+        Ok(Self { times: Times { expiration, not_before, issued_at }, lists: Map::new(), all: Rc::new(all) })
     }
 
     /// Claims that somebody else has verified: only looked up.
     pub(super) fn trusted(all: Map<String, Value>) -> Self {
-        Self { all, ..Self::default() }
+        Self { all: Rc::new(all), ..Self::default() }
     }
 
     /// The same, of which these are texts of words: lists to whoever asks for lists.

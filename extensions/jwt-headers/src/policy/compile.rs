@@ -3,9 +3,9 @@
 use super::action::Action;
 use super::algorithm::Algorithm;
 use super::cache::Cache;
-use super::claims::{CHECKED, Checks, ClaimPath};
-use super::extract::{HeaderLocation, Locations};
-use super::header::Headers;
+use super::claims::{Checks, ClaimPath};
+use super::docket::Reader;
+use super::extract::{HeaderLocation, Location};
 use super::keys::KeySet;
 use super::pattern::Pattern;
 use super::provider::{PayloadHeader, Provider};
@@ -69,9 +69,10 @@ fn compile_translated(config: &Config, key: [u8; 16]) -> Result<Policy> {
     unsupported::check(config)?;
     let names: Vec<&str> = config.providers.keys().map(String::as_str).collect();
     let mut warnings = Vec::new();
-    let mut providers = Vec::new();
+    let (mut providers, mut locations) = (Vec::new(), Vec::new());
     for (name, from) in &config.providers {
-        let provider = provider(from, key).map_err(|mistake| mistake.within(&format!("providers.{name}")))?;
+        let provider =
+            provider(from, &mut locations).map_err(|mistake| mistake.within(&format!("providers.{name}")))?;
         let keys = provider.keys.borrow();
         let of_keys = keys.iter().flat_map(|keys| keys.warnings());
         warnings.extend(of_keys.map(|warning| format!("providers.{name}: {warning}")));
@@ -106,7 +107,7 @@ fn compile_translated(config: &Config, key: [u8; 16]) -> Result<Policy> {
     if providers.is_empty() && config.trust == Trust::Tokens {
         return Err(Mistake::at("", NO_PROVIDER));
     }
-    tell_what_is_used(&mut providers, &actions);
+    let reader = reader(&providers, &actions, key, locations);
     let required = rules.iter().filter_map(|(_, requirement)| requirement.as_ref()).chain(&otherwise);
     let required = required.chain(by_state.iter().flat_map(StateRules::requirements));
     let managed = providers.iter().flat_map(managed).chain(actions.iter().flat_map(Action::managed));
@@ -115,6 +116,7 @@ fn compile_translated(config: &Config, key: [u8; 16]) -> Result<Policy> {
     let bypass_cors_preflight = config.bypass_cors_preflight.unwrap_or(false);
     Ok(Policy {
         providers,
+        reader,
         rules,
         by_state,
         otherwise,
@@ -136,13 +138,19 @@ fn check_values(config: &Config) -> Result<()> {
     Ok(())
 }
 
-/// Of a token nothing else is kept.
-fn tell_what_is_used(providers: &mut [Provider], actions: &[Action]) {
-    for provider in providers {
-        let in_headers = provider.claim_headers.iter().map(|(_, claim)| claim);
-        let used = in_headers.chain(actions.iter().flat_map(Action::claims));
-        provider.used_claims.extend(used.map(|claim| claim.outermost().to_owned()));
-    }
+/// Of a token nothing is kept but what is checked, and what somebody has a use for.
+fn reader(providers: &[Provider], actions: &[Action], key: [u8; 16], locations: Vec<Location>) -> Reader {
+    let in_headers = providers.iter().flat_map(|provider| &provider.claim_headers).map(|(_, claim)| claim);
+    let used = in_headers.chain(actions.iter().flat_map(Action::claims));
+    Reader::new(key, providers.len(), used, locations)
+}
+
+/// The number of a place. Most providers look where others do.
+fn place(known: &mut Vec<Location>, location: Location) -> usize {
+    known.iter().position(|other| *other == location).unwrap_or_else(|| {
+        known.push(location);
+        known.len().saturating_sub(1)
+    })
 }
 
 fn actions(config: &Config, providers: &[&str]) -> Result<Vec<Action>> {
@@ -196,7 +204,7 @@ fn state_rules(config: &Config, requirements: &Requirements<'_>) -> Result<Optio
     Ok(Some(StateRules { name: from.name.clone(), requires }))
 }
 
-fn provider(from: &config::Provider, key: [u8; 16]) -> Result<Provider> {
+fn provider(from: &config::Provider, known: &mut Vec<Location>) -> Result<Provider> {
     let mut claim_headers = Vec::new();
     for (number, entry) in from.claim_to_headers.iter().enumerate() {
         claim_headers.push(
@@ -215,19 +223,17 @@ fn provider(from: &config::Provider, key: [u8; 16]) -> Result<Provider> {
         algorithms: algorithms(from)?,
         keys: RefCell::new(keys(from)?),
         is_remote: from.remote_jwks.is_some(),
-        locations: locations(from)?,
+        places: locations(from)?.into_iter().map(|location| place(known, location)).collect(),
         forward: from.forward,
         payload_header,
-        used_claims: CHECKED.iter().map(|name| (*name).to_owned()).collect(),
-        headers: Headers::default(),
         claim_headers,
         words: from.normalize_payload_in_metadata.space_delimited_claims.clone(),
-        cache: RefCell::new(cache(&from.jwt_cache_config, key)),
+        cache: RefCell::new(cache(&from.jwt_cache_config)),
     })
 }
 
-fn cache(from: &config::CacheConfig, key: [u8; 16]) -> Cache {
-    Cache::new(key, from.jwt_cache_size.unwrap_or(500), from.jwt_max_token_size.unwrap_or(4096))
+fn cache(from: &config::CacheConfig) -> Cache {
+    Cache::new(from.jwt_cache_size.unwrap_or(500), from.jwt_max_token_size.unwrap_or(4096))
 }
 
 fn checks(from: &config::Provider) -> Result<Checks> {
@@ -336,22 +342,29 @@ fn not_set(variable: &str) -> String {
     )
 }
 
-fn locations(from: &config::Provider) -> Result<Locations> {
+fn locations(from: &config::Provider) -> Result<Vec<Location>> {
     if from.from_headers.is_empty() && from.from_params.is_empty() && from.from_cookies.is_empty() {
-        return Ok(Locations::usual());
+        return Ok(Location::usual());
     }
-    let mut headers = Vec::new();
+    let mut locations = Vec::new();
     for (number, header) in from.from_headers.iter().enumerate() {
         let place = |problem| Mistake::at(format!("from_headers[{number}].name"), problem);
         let name = header_name(&header.name).map_err(place)?;
-        headers.push(HeaderLocation { name, prefix: header.value_prefix.clone() });
+        let prefix = header.value_prefix.clone();
+        locations.push(Location::Header(HeaderLocation { name, prefix }));
     }
     for (list, names) in [("from_params", &from.from_params), ("from_cookies", &from.from_cookies)] {
         if let Some(number) = names.iter().position(String::is_empty) {
             return Err(Mistake::at(format!("{list}[{number}]"), "expected a name, found an empty text"));
         }
     }
-    Ok(Locations { headers, params: from.from_params.clone(), cookies: from.from_cookies.clone() })
+    let others = [Location::Params(from.from_params.clone()), Location::Cookies(from.from_cookies.clone())];
+    let is_used = |location: &Location| match location {
+        Location::Header(_) => true,
+        Location::Params(names) | Location::Cookies(names) => !names.is_empty(),
+    };
+    locations.extend(others.into_iter().filter(is_used));
+    Ok(locations)
 }
 
 fn claim_header(from: &config::ClaimToHeader) -> Result<(String, ClaimPath)> {

@@ -4,16 +4,19 @@
 use super::Request;
 use super::query;
 use proxy_wasm_kit_paths::unescaped;
+use std::borrow::Cow;
 
 /// The most tokens of one provider in a request.
 pub(super) const MOST: usize = 10;
 
-/// Where a provider's tokens are.
-#[derive(Debug, Default, PartialEq, Eq)]
-pub(super) struct Locations {
-    pub(super) headers: Vec<HeaderLocation>,
-    pub(super) params: Vec<String>,
-    pub(super) cookies: Vec<String>,
+/// Where tokens of some providers are.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Location {
+    Header(HeaderLocation),
+    /// Parameters of these names.
+    Params(Vec<String>),
+    /// Cookies of these names.
+    Cookies(Vec<String>),
 }
 
 /// A header, and what stands before the token in it.
@@ -24,83 +27,94 @@ pub(super) struct HeaderLocation {
 }
 
 /// A token that was found.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug)]
 pub(super) struct Found<'a> {
-    pub(super) token: std::borrow::Cow<'a, [u8]>,
+    /// As it was sent. It is told by where it is: tokens are long.
+    pub(super) sent: &'a [u8],
     pub(super) place: Place<'a>,
 }
 
+impl<'a> Found<'a> {
+    pub(super) fn is_same(&self, other: &Self) -> bool {
+        std::ptr::eq(self.sent, other.sent)
+    }
+
+    /// What it says.
+    pub(super) fn text(&self) -> Cow<'a, [u8]> {
+        match self.place {
+            Place::Param(_) => query::decoded(self.sent),
+            _ => self.sent.into(),
+        }
+    }
+}
+
 /// Where it was.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug)]
 pub(super) enum Place<'a> {
     /// This line of this header.
     Header { name: &'a [u8], value: &'a [u8] },
-    /// The parameter of this name.
-    Param(String),
+    /// The parameter of this name, as it was sent.
+    Param(&'a [u8]),
     /// A cookie, which stays.
     Cookie,
     /// Not in the request.
     Elsewhere,
 }
 
-impl Locations {
+impl Location {
     /// `authorization: Bearer` and the parameter `access_token`, as in Envoy.
-    pub(super) fn usual() -> Self {
+    pub(super) fn usual() -> Vec<Self> {
         let bearer = HeaderLocation { name: "authorization".into(), prefix: "Bearer ".into() };
-        Self { headers: vec![bearer], params: vec!["access_token".into()], cookies: Vec::new() }
+        vec![Self::Header(bearer), Self::Params(vec!["access_token".into()])]
     }
 
-    /// All tokens, up to one more than are allowed.
-    pub(super) fn tokens<'a>(&self, request: &Request<'a>) -> Vec<Found<'a>> {
-        let mut found = Vec::new();
-        for location in &self.headers {
-            for (name, value) in request.headers_like(&location.name) {
-                found.extend(
-                    location
-                        .in_line(value)
-                        .into_iter()
-                        .map(|token| Found { token: token.into(), place: Place::Header { name, value } }),
-                );
+    /// Tells all tokens.
+    pub(super) fn find<'a>(&self, request: &Request<'a>, tell: &mut dyn FnMut(Found<'a>)) {
+        match self {
+            Self::Header(location) => {
+                for (name, value) in request.headers_like(&location.name) {
+                    location.in_line(value, &mut |sent| {
+                        tell(Found { sent, place: Place::Header { name, value } });
+                    });
+                }
+            }
+            Self::Params(names) => in_query(names, request.path()).for_each(tell),
+            Self::Cookies(names) => {
+                let lines = request.headers_named("cookie");
+                lines.for_each(|(_, line)| in_cookies(names, line).for_each(&mut *tell));
             }
         }
-        if !self.params.is_empty() {
-            found.extend(self.in_query(request));
-        }
-        for (_, line) in request.headers_named("cookie").filter(|_| !self.cookies.is_empty()) {
-            found.extend(self.in_cookies(line));
-        }
-        found.truncate(MOST.saturating_add(1));
-        found
     }
+}
 
-    fn in_query<'a>(&self, request: &Request<'a>) -> impl Iterator<Item = Found<'a>> {
-        query::parameters(request.path()).filter_map(|(name, value)| {
-            let wanted = self.params.iter().find(|wanted| wanted.as_bytes() == &*name)?;
-            Some(Found { token: value, place: Place::Param(wanted.clone()) })
-        })
-    }
+fn in_query<'a>(names: &[String], path: &'a [u8]) -> impl Iterator<Item = Found<'a>> {
+    query::parameters(path).filter_map(|(name, sent)| {
+        let plain = query::decoded(name);
+        names.iter().find(|wanted| wanted.as_bytes() == &*plain)?;
+        Some(Found { sent, place: Place::Param(name) })
+    })
+}
 
-    fn in_cookies<'a>(&self, line: &'a [u8]) -> impl Iterator<Item = Found<'a>> {
-        line.split(|byte| *byte == b';').filter_map(|cookie| {
-            let split = cookie.iter().position(|byte| *byte == b'=')?;
-            let (name, value) = cookie.split_at_checked(split)?;
-            // PHP undoes escapes in names, too.
-            let name = unescaped(name.trim_ascii());
-            self.cookies.iter().find(|wanted| wanted.as_bytes() == &*name)?;
-            let value = value.get(1..)?.trim_ascii();
-            let bare = value.strip_prefix(b"\"").and_then(|rest| rest.strip_suffix(b"\"")).unwrap_or(value);
-            Some(Found { token: bare.into(), place: Place::Cookie })
-        })
-    }
+fn in_cookies<'a>(names: &[String], line: &'a [u8]) -> impl Iterator<Item = Found<'a>> {
+    line.split(|byte| *byte == b';').filter_map(|cookie| {
+        let split = cookie.iter().position(|byte| *byte == b'=')?;
+        let (name, value) = cookie.split_at_checked(split)?;
+        // PHP undoes escapes in names, too.
+        let name = unescaped(name.trim_ascii());
+        names.iter().find(|wanted| wanted.as_bytes() == &*name)?;
+        let value = value.get(1..)?.trim_ascii();
+        let bare = value.strip_prefix(b"\"").and_then(|rest| rest.strip_suffix(b"\"")).unwrap_or(value);
+        Some(Found { sent: bare, place: Place::Cookie })
+    })
 }
 
 impl HeaderLocation {
     /// The tokens in a line: one behind each occurrence of the prefix (Envoy looks at the first alone), and whatever else in it
     /// could be taken for one. A scheme such as `Bearer` is told in any case (RFC 7235).
-    fn in_line<'a>(&self, line: &'a [u8]) -> Vec<&'a [u8]> {
+    fn in_line<'a>(&self, line: &'a [u8], tell: &mut dyn FnMut(&'a [u8])) {
         match self.whole_line(line) {
-            Some(token) => vec![token],
-            None => self.pieces(line),
+            Some(token) => tell(token),
+            None => self.pieces(line).into_iter().for_each(tell),
         }
     }
 
@@ -207,15 +221,20 @@ mod tests {
 
     #[test]
     fn any_white_space_separates_a_scheme_from_its_token() {
-        let location = &Locations::usual().headers[0];
+        let Location::Header(location) = &Location::usual()[0] else { panic!("a header is the first") };
+        fn in_line<'a>(location: &HeaderLocation, line: &'a [u8]) -> Vec<&'a [u8]> {
+            let mut found = Vec::new();
+            location.in_line(line, &mut |token| found.push(token));
+            found
+        }
         for space in [" ", "\t", "  ", "\t \t", " \t "] {
             let line = format!("bearer{space}a.b.c");
-            assert_eq!(location.in_line(line.as_bytes()), [b"a.b.c"], "{line:?}");
+            assert_eq!(in_line(location, line.as_bytes()), [b"a.b.c"], "{line:?}");
         }
         for line in [&b"Bearer\xa0a.b.c"[..], b"Bearer\x85a.b.c", b"Bearer\x0ba.b.c", b"x, Bearer\ta.b.c"] {
-            assert_eq!(location.in_line(line), [b"a.b.c"], "{}", line.escape_ascii());
+            assert_eq!(in_line(location, line), [b"a.b.c"], "{}", line.escape_ascii());
         }
-        assert!(location.in_line(b"Bearera.b.c").is_empty());
+        assert!(in_line(location, b"Bearera.b.c").is_empty());
     }
 
     #[test]

@@ -8,7 +8,7 @@ use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::rc::Rc;
 
-/// How many headers of one provider are remembered, and the longest of them.
+/// How many headers are remembered for each provider, and the longest of them.
 const MOST: (usize, usize) = (4, 256);
 
 /// What a header says, as far as it matters.
@@ -49,27 +49,37 @@ fn key_id(header: &Map<String, Value>) -> Result<Option<String>, Failure> {
 /// Headers of tokens that were verified, by how they are written: an issuer writes the same few all the time. What nobody has
 /// signed is not remembered, so that nobody can push them out.
 #[derive(Debug, Default)]
-pub(super) struct Headers(RefCell<VecDeque<(Box<str>, Rc<Header>)>>);
+pub(super) struct Headers {
+    most: usize,
+    known: RefCell<VecDeque<Known>>,
+}
+
+/// A header as it is written, and what it says.
+type Known = (Box<[u8]>, Rc<Header>);
 
 impl Headers {
+    /// For so many providers.
+    pub(super) fn of(providers: usize) -> Self {
+        Self { most: providers.saturating_mul(MOST.0), known: RefCell::default() }
+    }
+
     pub(super) fn read(&self, part: &str) -> Result<Rc<Header>, Failure> {
-        match self.known(part) {
+        match self.known(part.as_bytes()) {
             Some(header) => Ok(header),
             None => Header::read(part).map(Rc::new),
         }
     }
 
-    fn known(&self, part: &str) -> Option<Rc<Header>> {
-        self.0.borrow().iter().find(|(known, _)| **known == *part).map(|(_, header)| header.clone())
+    fn known(&self, part: &[u8]) -> Option<Rc<Header>> {
+        self.known.borrow().iter().find(|(known, _)| **known == *part).map(|(_, header)| header.clone())
     }
 
-    pub(super) fn remember(&self, part: &str, header: &Rc<Header>) {
-        let (most, longest) = MOST;
-        if part.len() > longest || self.known(part).is_some() {
+    pub(super) fn remember(&self, part: &[u8], header: &Rc<Header>) {
+        if part.len() > MOST.1 || self.known(part).is_some() {
             return;
         }
-        let mut known = self.0.borrow_mut();
-        known.truncate(most.saturating_sub(1));
+        let mut known = self.known.borrow_mut();
+        known.truncate(self.most.saturating_sub(1));
         known.push_front((part.into(), header.clone()));
     }
 }
@@ -84,18 +94,18 @@ mod tests {
 
     #[test]
     fn what_is_remembered_is_what_is_read_and_bounded() {
-        let headers = Headers::default();
+        let headers = Headers::of(1);
         for number in 0..100 {
             let part = URL_SAFE_NO_PAD.encode(format!(r#"{{"alg":"ES256","kid":"{number}"}}"#));
             for _ in 0..3 {
                 let header = headers.read(&part).unwrap();
                 assert_eq!(header.key_id, Some(number.to_string()));
-                headers.remember(&part, &header);
+                headers.remember(part.as_bytes(), &header);
             }
-            assert!(headers.known(&part).is_some() && headers.0.borrow().len() <= 4);
+            assert!(headers.known(part.as_bytes()).is_some() && headers.known.borrow().len() <= 4);
         }
         let long = URL_SAFE_NO_PAD.encode(format!(r#"{{"alg":"ES256","x5c":"{}"}}"#, "A".repeat(300)));
-        headers.remember(&long, &headers.read(&long).unwrap());
-        assert!(headers.known(&long).is_none());
+        headers.remember(long.as_bytes(), &headers.read(&long).unwrap());
+        assert!(headers.known(long.as_bytes()).is_none());
     }
 }

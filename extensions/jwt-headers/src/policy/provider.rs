@@ -3,13 +3,12 @@
 use super::algorithm::Algorithm;
 use super::cache::Cache;
 use super::claims::{Checks, ClaimPath, Claims};
-use super::extract::{Found, Locations, MOST};
+use super::docket::{Candidate, Docket};
+use super::extract::MOST;
 use super::failure::Failure;
-use super::header::Headers;
-use super::json::Keep;
 use super::keys::KeySet;
 use super::token::Token;
-use super::{Accepted, Request, Stop, Surroundings, Want};
+use super::{Accepted, Stop, Surroundings, Want};
 use std::cell::RefCell;
 use std::rc::Rc;
 
@@ -21,15 +20,13 @@ pub(super) struct Provider {
     /// None as long as they are not fetched.
     pub(super) keys: RefCell<Option<Rc<KeySet>>>,
     pub(super) is_remote: bool,
-    pub(super) locations: Locations,
+    /// The numbers of the places where its tokens are.
+    pub(super) places: Vec<usize>,
     pub(super) forward: bool,
     pub(super) payload_header: Option<PayloadHeader>,
     pub(super) claim_headers: Vec<(String, ClaimPath)>,
     /// Claims that are texts of words.
     pub(super) words: Vec<String>,
-    /// Those that are checked, and those that the configuration has a use for.
-    pub(super) used_claims: Vec<String>,
-    pub(super) headers: Headers,
     pub(super) cache: RefCell<Cache>,
 }
 
@@ -50,20 +47,25 @@ pub(super) struct Signed {
 
 impl Provider {
     /// The tokens of a request.
-    pub(super) fn tokens<'a>(&self, request: &Request<'a>) -> Result<Vec<Found<'a>>, Stop> {
-        let found = self.locations.tokens(request);
-        if found.len() > MOST { Err(Stop::Failed(Failure::TooMany)) } else { Ok(found) }
+    pub(super) fn tokens<'t, 'd, 'a>(
+        &'t self,
+        docket: &'t Docket<'d, 'a>,
+    ) -> Result<impl Iterator<Item = &'t Candidate<'d, 'a>>, Stop> {
+        let places = || self.places.iter().map(|place| docket.candidates(*place));
+        let count = places().map(<[_]>::len).fold(0, usize::saturating_add);
+        if count > MOST { Err(Stop::Failed(Failure::TooMany)) } else { Ok(places().flatten()) }
     }
 
     /// Verifies a token. Its claims are checked each time, its signature once.
     pub(super) fn verify<'a>(
         &self,
         number: usize,
-        found: Found<'a>,
+        candidate: &Candidate<'_, 'a>,
         audiences: Option<&[String]>,
         by: &dyn Surroundings,
     ) -> Result<Accepted<'a>, Stop> {
-        let place = self.cache.borrow().place(&found.token);
+        let is_kept = self.cache.borrow().keeps(candidate.length());
+        let place = is_kept.then(|| candidate.place());
         let known = self.cache.borrow_mut().get(place);
         let signed = match known {
             Some(signed) => {
@@ -71,38 +73,33 @@ impl Provider {
                 signed
             }
             None => {
-                let signed = self.check_new(number, &found.token, audiences, by)?;
+                let signed = self.check_new(number, candidate, audiences, by)?;
                 self.cache.borrow_mut().insert(place, &signed);
                 signed
             }
         };
-        Ok(Accepted { provider: number, signed, found, is_verified: true, sign: None })
+        Ok(Accepted { provider: number, signed, found: candidate.found, is_verified: true, sign: None })
     }
 
     fn check_new(
         &self,
         number: usize,
-        text: &[u8],
+        candidate: &Candidate<'_, '_>,
         audiences: Option<&[String]>,
         by: &dyn Surroundings,
     ) -> Result<Rc<Signed>, Stop> {
-        let token = self.token(text)?;
+        let token = candidate.token()?;
         if !self.algorithms.contains(&token.algorithm()) {
             return Err(Failure::RefusedAlgorithm.into());
         }
         token.claims.check(&self.checks, audiences, by.now())?;
-        self.check_signature(number, &token, by)?;
-        token.is_verified(&self.headers);
-        Ok(self.signed(token.payload(), token.claims.with_lists(&self.words)))
+        self.check_signature(number, token, by)?;
+        candidate.is_verified(token);
+        Ok(self.signed(token, token.claims.clone().with_lists(&self.words)))
     }
 
-    fn token<'a>(&self, text: &'a [u8]) -> Result<Token<'a>, Failure> {
-        let is_used = |name: &str| self.used_claims.iter().any(|used| used == name);
-        Token::read(text, &self.headers, Keep::Only(&is_used))
-    }
-
-    fn signed(&self, payload: &str, claims: Claims) -> Rc<Signed> {
-        let payload = if self.payload_header.is_some() { payload.to_owned() } else { String::new() };
+    fn signed(&self, token: &Token<'_>, claims: Claims) -> Rc<Signed> {
+        let payload = if self.payload_header.is_some() { token.payload().to_owned() } else { String::new() };
         Rc::new(Signed { claims, payload })
     }
 
@@ -141,11 +138,11 @@ impl Provider {
     pub(super) fn read<'a>(
         &self,
         number: usize,
-        found: Found<'a>,
+        candidate: &Candidate<'_, 'a>,
         sign: Option<Rc<str>>,
     ) -> Option<Accepted<'a>> {
-        let token = self.token(&found.token).ok()?;
-        let signed = self.signed(token.payload(), token.claims);
-        Some(Accepted { provider: number, signed, found, is_verified: false, sign })
+        let token = candidate.token().ok()?;
+        let signed = self.signed(token, token.claims.clone());
+        Some(Accepted { provider: number, signed, found: candidate.found, is_verified: false, sign })
     }
 }

@@ -12,12 +12,9 @@ pub(super) fn split(path: &[u8]) -> (&[u8], Option<&[u8]>) {
     (start, query)
 }
 
-/// Names and values, decoded.
-pub(super) fn parameters(path: &[u8]) -> impl Iterator<Item = (Cow<'_, [u8]>, Cow<'_, [u8]>)> {
-    pairs(path).map(|pair| {
-        let (name, value) = halves(pair);
-        (decoded(name), decoded(value))
-    })
+/// Names and values, as they were sent.
+pub(super) fn parameters(path: &[u8]) -> impl Iterator<Item = (&[u8], &[u8])> {
+    pairs(path).map(halves)
 }
 
 /// The pairs of a query. There are servers that part them at `;`, too.
@@ -37,10 +34,10 @@ fn halves(pair: &[u8]) -> (&[u8], &[u8]) {
 }
 
 /// The path without the parameters of these names, however they are written.
-pub(super) fn without(path: &[u8], names: &[&str]) -> Option<Vec<u8>> {
+pub(super) fn without(path: &[u8], names: &[Cow<'_, [u8]>]) -> Option<Vec<u8>> {
     let is_named = |pair: &[u8]| {
         let found = decoded(halves(pair).0);
-        names.iter().any(|name| *found == *name.as_bytes())
+        names.contains(&found)
     };
     if names.is_empty() || !pairs(path).any(is_named) {
         return None;
@@ -61,7 +58,7 @@ pub(super) fn without(path: &[u8], names: &[&str]) -> Option<Vec<u8>> {
 }
 
 /// A name or a value with its escapes undone: in a query, `+` is a space.
-fn decoded(text: &[u8]) -> Cow<'_, [u8]> {
+pub(super) fn decoded(text: &[u8]) -> Cow<'_, [u8]> {
     if !text.contains(&b'+') {
         return unescaped(text);
     }

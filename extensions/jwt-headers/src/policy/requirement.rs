@@ -1,8 +1,10 @@
 //! What has to be true of the tokens of a request.
 
+use super::docket::Docket;
+use super::extract::Found;
 use super::failure::Failure;
 use super::provider::Provider;
-use super::{Accepted, Request, Stop, Surroundings};
+use super::{Accepted, Stop, Surroundings};
 use std::rc::Rc;
 
 /// A requirement, compiled: providers are numbers.
@@ -28,7 +30,7 @@ type Outcome<'a> = Result<Vec<Accepted<'a>>, Stop>;
 #[derive(Clone, Copy)]
 pub(super) struct Court<'c, 'a> {
     pub(super) providers: &'c [Provider],
-    pub(super) request: &'c Request<'a>,
+    pub(super) docket: &'c Docket<'c, 'a>,
     pub(super) by: &'c dyn Surroundings,
 }
 
@@ -76,26 +78,26 @@ fn any<'a>(all: &[Requirement], court: Court<'_, 'a>) -> Outcome<'a> {
 impl<'a> Court<'_, 'a> {
     fn tokens_of(self, number: usize, audiences: Option<&[String]>) -> Outcome<'a> {
         let provider = self.providers.get(number).ok_or(Stop::Failed(Failure::NoKeys))?;
-        let found = provider.tokens(self.request)?;
-        if found.is_empty() {
-            return Err(Stop::Failed(Failure::Missing));
+        let mut accepted = Vec::new();
+        for token in provider.tokens(self.docket)? {
+            accepted.push(provider.verify(number, token, audiences, self.by)?);
         }
-        let verify = |found| provider.verify(number, found, audiences, self.by);
-        found.into_iter().map(verify).collect()
+        if accepted.is_empty() { Err(Stop::Failed(Failure::Missing)) } else { Ok(accepted) }
     }
 
     /// No provider may overlook a token because another has one that is good.
     fn if_there(self, scope: &[usize]) -> Outcome<'a> {
-        let (mut accepted, mut refused): (Vec<Accepted<'a>>, Vec<(_, Stop)>) = (Vec::new(), Vec::new());
+        let (mut accepted, mut refused): (Vec<Accepted<'a>>, Vec<(Found<'a>, Stop)>) =
+            (Vec::new(), Vec::new());
         for (number, provider) in self.of(scope) {
-            for found in provider.tokens(self.request)? {
-                match provider.verify(number, found.clone(), None, self.by) {
+            for token in provider.tokens(self.docket)? {
+                match provider.verify(number, token, None, self.by) {
                     Ok(good) => accepted.push(good),
-                    Err(stop) => refused.push((found, stop)),
+                    Err(stop) => refused.push((token.found, stop)),
                 }
             }
         }
-        refused.retain(|(found, _)| !accepted.iter().any(|good| good.found == *found));
+        refused.retain(|(found, _)| !accepted.iter().any(|good| good.found.is_same(found)));
         let is_waiting = |stop: &Stop| !matches!(stop, Stop::Failed(_));
         if let Some((_, waiting)) = refused.iter().find(|(_, stop)| is_waiting(stop)) {
             return Err(*waiting);
@@ -113,8 +115,8 @@ impl<'a> Court<'_, 'a> {
     fn those_that_are_good(self, scope: &[usize]) -> Outcome<'a> {
         let mut accepted: Vec<Accepted<'a>> = Vec::new();
         for (number, provider) in self.of(scope) {
-            for found in provider.tokens(self.request).unwrap_or_default() {
-                match provider.verify(number, found, None, self.by) {
+            for token in provider.tokens(self.docket).into_iter().flatten() {
+                match provider.verify(number, token, None, self.by) {
                     Ok(good) => accepted.push(good),
                     Err(Stop::Failed(_)) => {}
                     Err(stop) => return Err(stop),
@@ -125,11 +127,12 @@ impl<'a> Court<'_, 'a> {
     }
 
     fn unverified(self, scope: &[usize], sign: Option<&Rc<str>>) -> Vec<Accepted<'a>> {
-        let found = self.of(scope).flat_map(|(number, provider)| {
-            let found = provider.tokens(self.request).unwrap_or_default();
-            found.into_iter().filter_map(move |found| provider.read(number, found, sign.cloned()))
-        });
-        found.collect()
+        let mut read = Vec::new();
+        for (number, provider) in self.of(scope) {
+            let tokens = provider.tokens(self.docket).into_iter().flatten();
+            read.extend(tokens.filter_map(|token| provider.read(number, token, sign.cloned())));
+        }
+        read
     }
 
     fn of(&self, scope: &[usize]) -> impl Iterator<Item = (usize, &Provider)> {
