@@ -294,7 +294,7 @@ impl Policy {
 
     /// What a client sends under the names of parameters that actions set.
     fn take_parameters_out(&self, fields: &mut Fields<'_>) {
-        let names: Vec<_> = self.managed_parameters.iter().map(|name| name.as_bytes().into()).collect();
+        let names: Vec<_> = self.managed_parameters.iter().map(String::as_bytes).collect();
         if let Some(path) = fields.get(":path").and_then(|path| query::without(path, &names)) {
             fields.set(":path", path);
         }
@@ -309,7 +309,7 @@ impl Policy {
             }
             match accepted.found.place {
                 Place::Header { name, value } => fields.remove_line(name, value),
-                Place::Param(name) => params.push(query::decoded(name)),
+                Place::Param(name) => params.push(name),
                 Place::Cookie | Place::Elsewhere => {}
             }
         }

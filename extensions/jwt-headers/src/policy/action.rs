@@ -250,7 +250,7 @@ impl Action {
         if let Some(query) = old_query {
             edited.extend([b"?", query].concat());
         }
-        let names: Vec<_> = self.query.iter().map(|(name, _)| name.as_bytes().into()).collect();
+        let names: Vec<_> = self.query.iter().map(|(name, _)| name.as_bytes()).collect();
         edited = query::without(&edited, &names).unwrap_or(edited);
         for (name, template) in &self.query {
             if let Some(value) = filled(template.as_ref(), claims, Target::Path)? {

@@ -3,7 +3,6 @@
 
 use super::Request;
 use super::query;
-use proxy_wasm_kit_paths::unescaped;
 use std::borrow::Cow;
 
 /// The most tokens of one provider in a request.
@@ -89,8 +88,8 @@ impl Location {
 
 fn in_query<'a>(names: &[String], path: &'a [u8]) -> impl Iterator<Item = Found<'a>> {
     query::parameters(path).filter_map(|(name, sent)| {
-        let plain = query::decoded(name);
-        names.iter().find(|wanted| wanted.as_bytes() == &*plain)?;
+        let plain = query::plain(name);
+        names.iter().find(|wanted| query::is_alike(&plain, wanted.as_bytes(), query::PARTS))?;
         Some(Found { sent, place: Place::Param(name) })
     })
 }
@@ -99,9 +98,9 @@ fn in_cookies<'a>(names: &[String], line: &'a [u8]) -> impl Iterator<Item = Foun
     line.split(|byte| *byte == b';').filter_map(|cookie| {
         let split = cookie.iter().position(|byte| *byte == b'=')?;
         let (name, value) = cookie.split_at_checked(split)?;
-        // PHP undoes escapes in names, too.
-        let name = unescaped(name.trim_ascii());
-        names.iter().find(|wanted| wanted.as_bytes() == &*name)?;
+        let name = query::plain(name);
+        // What stands behind a dot makes another cookie: `session.sig` is no `session`.
+        names.iter().find(|wanted| query::is_alike(&name, wanted.as_bytes(), b"["))?;
         let value = value.get(1..)?.trim_ascii();
         let bare = value.strip_prefix(b"\"").and_then(|rest| rest.strip_suffix(b"\"")).unwrap_or(value);
         Some(Found { sent: bare, place: Place::Cookie })

@@ -1,4 +1,5 @@
-//! The query of a path: read with percent escapes undone, edited without touching what else is there.
+//! The query of a path: edited without touching what else is there. Servers disagree on the name of a parameter; what one of
+//! them takes for a name has that name here.
 
 use proxy_wasm_kit_paths::unescaped;
 use std::borrow::Cow;
@@ -33,11 +34,11 @@ fn halves(pair: &[u8]) -> (&[u8], &[u8]) {
     (name, value.get(1..).unwrap_or_default())
 }
 
-/// The path without the parameters of these names, however they are written.
-pub(super) fn without(path: &[u8], names: &[Cow<'_, [u8]>]) -> Option<Vec<u8>> {
+/// The path without the parameters that some server takes for one of these names.
+pub(super) fn without(path: &[u8], names: &[&[u8]]) -> Option<Vec<u8>> {
     let is_named = |pair: &[u8]| {
-        let found = decoded(halves(pair).0);
-        names.contains(&found)
+        let found = plain(halves(pair).0);
+        names.iter().any(|name| is_alike(&found, name, PARTS))
     };
     if names.is_empty() || !pairs(path).any(is_named) {
         return None;
@@ -57,7 +58,71 @@ pub(super) fn without(path: &[u8], names: &[Cow<'_, [u8]>]) -> Option<Vec<u8>> {
     Some(if kept.is_empty() { start.to_vec() } else { [start, b"?", &kept].concat() })
 }
 
-/// A name or a value with its escapes undone: in a query, `+` is a space.
+/// Behind a name these begin that of a part of it: `user[0]`, `user[]`, `user.id`.
+pub(super) const PARTS: &[u8] = b"[.";
+
+/// Whether some server takes one name, without its escapes, for another. Without case: ASP.NET, `$arg_NAME` of nginx. `.`, space
+/// and `[` for `_`, nothing behind a NUL, no spaces in front: PHP. Without what binds a name to a field: `[user]` in Express, `!user`
+/// in Spring.
+pub(super) fn is_alike(sent: &[u8], name: &[u8], parts: &[u8]) -> bool {
+    let name = plain(name);
+    let end =
+        name.iter().rposition(|byte| !matches!(byte, b'[' | b']')).map_or(0, |last| last.saturating_add(1));
+    let (mut sent, name) = (letters(sent), letters(name.get(..end).unwrap_or_default()));
+    let is_start = name.map(folded).all(|byte| sent.next().map(folded) == Some(byte));
+    is_start
+        && match sent.next() {
+            None | Some(0) => true,
+            Some(byte) => parts.contains(&byte) || is_space(byte) && sent.all(is_space),
+        }
+}
+
+/// What of a name counts.
+fn letters(name: &[u8]) -> impl Iterator<Item = u8> {
+    let in_front = |byte: &u8| is_space(*byte) || matches!(byte, b'[' | b']' | b'!');
+    name.iter().copied().skip_while(in_front).filter(|byte| *byte != b']')
+}
+
+fn folded(byte: u8) -> u8 {
+    match byte {
+        b'.' | b'[' | b'+' | b' ' => b'_',
+        other => other.to_ascii_lowercase(),
+    }
+}
+
+fn is_space(byte: u8) -> bool {
+    byte <= b' ' || byte == b'+'
+}
+
+/// A name with its escapes undone until there are none, also the `%uXXXX` of ASP.NET.
+pub(super) fn plain(name: &[u8]) -> Cow<'_, [u8]> {
+    if !name.contains(&b'%') {
+        return name.into();
+    }
+    let mut out = Vec::with_capacity(name.len());
+    for byte in name {
+        out.push(*byte);
+        while let Some((byte, length)) = escape_at_end(&out) {
+            out.truncate(out.len().saturating_sub(length));
+            out.push(byte);
+        }
+    }
+    out.into()
+}
+
+/// What the escape at the end of a text means, and how long it is.
+fn escape_at_end(text: &[u8]) -> Option<(u8, usize)> {
+    let (high, low, length) = match text {
+        [.., b'%', b'u' | b'U', b'0', b'0', high, low] => (high, low, 6),
+        [.., b'%', high, low] => (high, low, 3),
+        _ => return None,
+    };
+    let digit = |byte: &u8| char::from(*byte).to_digit(16);
+    let byte = digit(high)? << 4 | digit(low)?;
+    Some((u8::try_from(byte).ok()?, length))
+}
+
+/// A value as most servers read it: in a query, `+` is a space.
 pub(super) fn decoded(text: &[u8]) -> Cow<'_, [u8]> {
     if !text.contains(&b'+') {
         return unescaped(text);
@@ -77,4 +142,83 @@ pub(super) fn escaped(text: &str) -> String {
         }
     }
     out
+}
+
+#[cfg(test)]
+mod tests {
+    //! Which names are the same to some server.
+
+    use super::*;
+
+    fn are_alike(sent: &str, name: &str) -> bool {
+        is_alike(&plain(sent.as_bytes()), name.as_bytes(), PARTS)
+    }
+
+    #[test]
+    fn names_that_some_server_takes_for_another() {
+        for sent in [
+            "user",
+            "User",
+            "USER",
+            "%75ser",
+            "%2575ser",
+            "%25%37%35ser",
+            "%u0075ser",
+            "%U0075ser",
+            "+user",
+            "%20user",
+            "%2buser",
+            "%09user",
+            "%00user",
+            "user%00",
+            "user%00x",
+            "user+",
+            "user%20%20",
+            "user[]",
+            "user%5b%5d",
+            "user[a]",
+            "user[",
+            "user[a][b]",
+            "user.a",
+            "user.",
+            "[user]",
+            "[user",
+            "]user",
+            "!user",
+            "us]er",
+            "user]",
+        ] {
+            assert!(are_alike(sent, "user"), "{sent}");
+        }
+        for sent in
+            ["user_id", "user.id", "user+id", "user%20id", "user[id]", "user[id", "User_ID", "user_id[0]"]
+        {
+            assert!(
+                are_alike(sent, "user_id") && are_alike(sent, "user.id") && are_alike(sent, "user[id]"),
+                "{sent}"
+            );
+        }
+        assert!(are_alike("user", "user[]") && are_alike("a%2Bb", "a+b") && are_alike("a%2525b", "a%b"));
+    }
+
+    #[test]
+    fn names_that_no_server_takes_for_another() {
+        for sent in [
+            "", "use", "users", "xuser", "user_", "user_id", "user-id", "user+id", "x.user", "x[user]",
+            "_user", "us%er",
+        ] {
+            assert!(!are_alike(sent, "user"), "{sent}");
+        }
+        assert!(
+            !are_alike("user", "user_id")
+                && !are_alike("user-id", "user_id")
+                && !are_alike("userid", "user_id")
+        );
+    }
+
+    #[test]
+    fn an_escape_of_an_escape_takes_no_longer() {
+        let long = format!("%{}41", "25".repeat(30_000));
+        assert_eq!(*plain(long.as_bytes()), *b"A");
+    }
 }
