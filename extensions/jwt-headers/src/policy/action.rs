@@ -253,7 +253,7 @@ impl Action {
         let names: Vec<_> = self.query.iter().map(|(name, _)| name.as_bytes()).collect();
         edited = query::without(&edited, &names).unwrap_or(edited);
         for (name, template) in &self.query {
-            if let Some(value) = filled(template.as_ref(), claims, Target::Path)? {
+            if let Some(value) = filled(template.as_ref(), claims, Target::Query)? {
                 let mark = if query::split(&edited).1.is_some() { '&' } else { '?' };
                 edited.extend(format!("{mark}{}={value}", query::escaped(name)).into_bytes());
             }

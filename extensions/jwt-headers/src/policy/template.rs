@@ -2,7 +2,7 @@
 
 use super::claims::{ClaimPath, Claims, header_value, is_whole, scalar};
 use super::query;
-use proxy_wasm_kit_paths::unescaped;
+use proxy_wasm_kit_paths::{readings, unescaped};
 use serde_json::Value;
 
 /// A text with holes.
@@ -20,8 +20,10 @@ enum Piece {
 pub(super) enum Target<'t> {
     /// A header; lists are joined with this, or base64 of their JSON.
     Header(Option<&'t str>),
-    /// A path or a query, where all that has a meaning is escaped.
+    /// A segment of a path, where all that has a meaning is escaped.
     Path,
+    /// A query, likewise.
+    Query,
     /// A host, where only what a name has can stand.
     Host,
 }
@@ -109,6 +111,10 @@ impl Target<'_> {
             }
             Self::Path => {
                 let text = scalar(claim).filter(|text| !text.is_empty()).ok_or(NoText::Missing)?;
+                if is_one_segment(&text) { Ok(query::escaped(&text)) } else { Err(NoText::Unusable) }
+            }
+            Self::Query => {
+                let text = scalar(claim).filter(|text| !text.is_empty()).ok_or(NoText::Missing)?;
                 if leads_elsewhere(&text) { Err(NoText::Unusable) } else { Ok(query::escaped(&text)) }
             }
             Self::Host => {
@@ -122,7 +128,23 @@ impl Target<'_> {
     }
 }
 
-/// Whether a server that decodes what was escaped here finds another path in it.
+/// Whether each reading of a path with this text as a segment has it as that segment: else it would be another's, or none. With a
+/// `%`, what stands beside it could make an escape of it.
+fn is_one_segment(text: &str) -> bool {
+    if text.contains('%') || text.bytes().any(|byte| byte.is_ascii_control()) {
+        return false;
+    }
+    let path = format!("/x/{}", query::escaped(text));
+    // Trimming takes a byte off a letter that ends like a space; what is left is no text, and so nobody's claim.
+    let is_it = |segment: &[u8]| {
+        !segment.contains(&b'/')
+            && (*unescaped(segment) == *text.as_bytes() || std::str::from_utf8(segment).is_err())
+    };
+    let all = readings(path.as_bytes()).unwrap_or_default();
+    !all.is_empty() && all.iter().all(|reading| reading.strip_prefix(b"/x/").is_some_and(is_it))
+}
+
+/// Whether a server that takes a query for a part of the path finds another path in it.
 fn leads_elsewhere(text: &str) -> bool {
     let once = unescaped(text.as_bytes());
     let twice = unescaped(&once);
@@ -190,18 +212,55 @@ mod tests {
 
     #[test]
     fn no_claim_leaves_its_place() {
-        let path = |text: &str| fill("/t/{t}/x", json!({ "t": text }), Target::Path);
-        assert_eq!(path("a b/c?d#é").unwrap(), "/t/a%20b%2Fc%3Fd%23%C3%A9/x");
-        for text in ["a/../b", "a%2f..%2fb", "..\\\\b", "..;x", "%252e%252e", "a\0", "a\nb", "%00", "a/."] {
+        let path = |text: &str| fill("/t/{t}", json!({ "t": text }), Target::Path);
+        assert_eq!(path("a b|c@d:é+").unwrap(), "/t/a%20b%7Cc%40d%3A%C3%A9%2B");
+        for text in
+            [" a", "..a", ".a", "a.", "...", "~", "voil\u{e0}", "\u{c5}", "\u{1f605}", "a&b=c", "\u{ff0f}"]
+        {
+            path(text).unwrap();
+        }
+        for text in [
+            "..", "..?x", "..#x", ".. ", "..\u{a0}", "..\u{85}", "..;x", "..\\x", "../x", "..%3fx", "..%20",
+            "..%253fx", "%2e%2e", "%252e.",
+        ] {
             assert_eq!(path(text), Err(NoText::Unusable), "{text}");
         }
-        assert_eq!(path("."), Err(NoText::Unusable));
-        assert_eq!(path(".."), Err(NoText::Unusable));
+        for text in [
+            ".", "a?x", "a#", "a ", "a\u{a0}", "a;x", "a\\b", "a/b", "/", "a%", "%41", "a\0", "a\nb", "%00",
+            " ",
+        ] {
+            assert_eq!(path(text), Err(NoText::Unusable), "{text}");
+        }
+    }
+
+    #[test]
+    fn two_claims_make_no_escape() {
+        let claims = json!({"a": "%", "b": "2e"});
+        assert_eq!(fill("/t/{a}{b}{a}{b}", claims, Target::Path), Err(NoText::Unusable));
+    }
+
+    #[test]
+    fn a_query_holds_more_and_no_way_up() {
+        let query = |text: &str| fill("{t}", json!({ "t": text }), Target::Query);
+        assert_eq!(query("https://a/b?c=100%&d#é").unwrap(), "https%3A%2F%2Fa%2Fb%3Fc%3D100%25%26d%23%C3%A9");
+        for text in
+            ["a/../b", "a%2f..%2fb", "..\\\\b", "..;x", "%252e%252e", "a\0", "a\nb", "%00", "a/.", ".", ".."]
+        {
+            assert_eq!(query(text), Err(NoText::Unusable), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_host_is_a_name() {
         let host = |text: &str| fill("{t}.example", json!({ "t": text }), Target::Host);
         assert_eq!(host("Blue-1").unwrap(), "blue-1.example");
         for text in [".", "a.", ".a", "a/b", "a:80", "a b", "a@b", "a..b", "é", "a\r\n"] {
             assert_eq!(host(text), Err(NoText::Unusable), "{text}");
         }
+    }
+
+    #[test]
+    fn no_claim_ends_a_header() {
         assert_eq!(fill("{t}", json!({"t": "a\r\nb"}), Target::Header(None)), Err(NoText::Missing));
     }
 }
