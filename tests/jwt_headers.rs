@@ -1,13 +1,21 @@
 //! jwt_headers in a real Envoy of four workers, with a real server of keys that is dead, comes back, is slow, fails, and
-//! changes its keys; and what of a token routes and access logs can see.
+//! changes its keys; and what of a token routes and access logs can see. In one of one worker, with as many requests as can wait.
 
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
+use std::sync::mpsc::{self, Receiver};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
+use http_body_util::{BodyExt, Empty};
+use hyper::Request;
+use hyper::client::conn::http2::{SendRequest, handshake};
+use hyper_util::rt::{TokioExecutor, TokioIo};
 use proxy_wasm_kit_tests::proxy::{Proxy, wait_for};
+use proxy_wasm_kit_tests::running::free_port;
 use proxy_wasm_kit_tests::{envoy, module, read};
+use tokio::runtime::Runtime;
 
 /// What is in the configuration as `refetch_interval`.
 const REFETCH: Duration = Duration::from_secs(2);
@@ -29,12 +37,15 @@ struct State {
     status: u16,
     keys: &'static str,
     delay: Duration,
+    /// Nobody has an answer as long as this lasts.
+    is_silent: bool,
     asked: u32,
 }
 
 impl Issuer {
     fn new() -> Self {
-        Self(Arc::new(Mutex::new(State { status: 200, keys: FIRST_KEY, delay: Duration::ZERO, asked: 0 })))
+        let (delay, is_silent) = (Duration::ZERO, false);
+        Self(Arc::new(Mutex::new(State { status: 200, keys: FIRST_KEY, delay, is_silent, asked: 0 })))
     }
 
     fn with<T>(&self, change: impl FnOnce(&mut State) -> T) -> T {
@@ -71,6 +82,9 @@ impl Issuer {
             (state.status, state.keys, state.delay)
         });
         std::thread::sleep(delay);
+        while self.with(|state| state.is_silent) {
+            std::thread::sleep(Duration::from_millis(10));
+        }
         let length = keys.len();
         write!(stream, "HTTP/1.1 {status} X\r\nconnection: close\r\ncontent-length: {length}\r\n\r\n{keys}")
     }
@@ -177,7 +191,7 @@ fn unknown_keys_asked_for_by_many_are_fetched_once(proxy: &Guarded, issuer: &Iss
         let clients: Vec<_> = (0..100).map(|_| scope.spawn(|| proxy.by(CYD))).collect();
         for client in clients {
             let answer = client.join().expect("a client has an answer");
-            assert!(answer.ends_with("Jwks doesn't have key to match kid or alg from Jwt"), "{answer}");
+            assert!(answer.ends_with(NO_KEY), "{answer}");
         }
     });
     let (asked, intervals) = (issuer.asked() - before, start.elapsed().as_secs() / REFETCH.as_secs());
@@ -198,4 +212,77 @@ fn keys_that_change_are_followed(proxy: &Guarded, issuer: &Issuer) {
     issuer.with(|state| (state.status, state.keys) = (200, SECOND_KEY));
     wait_until("all workers have the new key", || proxy.all(CYD, "200"));
     assert!(proxy.all(ANN, "401"), "the old key is of no use");
+}
+
+const NO_KEY: &str = "Jwks doesn't have key to match kid or alg from Jwt";
+
+/// How many requests of a worker may wait for a server of keys, as the README says.
+const WAITING: usize = 1000;
+
+/// Answers and requests that go on are put off by Envoy, and come to lie in each other on the stack of the VM: with so many at
+/// the same time it would fail, and with it all requests, for good.
+#[test]
+fn as_many_as_may_wait_are_answered_and_then_the_next() {
+    let (Some(binary), Some(module)) = (envoy(), module("jwt_headers")) else { return };
+    let (issuer, port) = (Issuer::new(), free_port());
+    issuer.listen(port);
+    let configuration = read("tests/jwt_headers/envoy.yaml");
+    let ports = [("ISSUER", port)];
+    let proxy = Guarded(Proxy::start(&binary, &configuration, 1, &ports, &[("MODULE", &module)]));
+    wait_until("there are keys", || proxy.all(ANN, "200"));
+    wait_together(&proxy, &issuer, NO_KEY);
+    assert!(proxy.all(ANN, "200"), "{}", proxy.0.log());
+    issuer.with(|state| state.keys = SECOND_KEY);
+    wait_together(&proxy, &issuer, "first choice");
+    assert!(proxy.all(CYD, "200"), "{}", proxy.0.log());
+}
+
+/// Sends one more than may wait, which is answered at once; and then the server of keys answers, and the others are.
+fn wait_together(proxy: &Guarded, issuer: &Issuer, then: &str) {
+    std::thread::sleep(REFETCH);
+    issuer.with(|state| state.is_silent = true);
+    let runtime = Runtime::new().expect("there are threads");
+    let answers = send_together(&runtime, proxy.0.port("MAIN"), CYD, WAITING + 1);
+    assert_eq!(answers.recv().as_deref(), Ok(NO_KEY), "{}", proxy.0.log());
+    assert_eq!(answers.try_recv().ok(), None, "the others wait");
+    issuer.with(|state| state.is_silent = false);
+    let others: Vec<_> = answers.iter().collect();
+    let good = others.iter().filter(|answer| *answer == then).count();
+    assert_eq!((good, others.len()), (WAITING, WAITING), "{}", proxy.0.log());
+}
+
+/// Requests over a few connections; what is answered, in the order in which it comes.
+fn send_together(runtime: &Runtime, port: u16, token: &'static str, count: usize) -> Receiver<String> {
+    let (sender, answers) = mpsc::channel();
+    for connection in 0..8 {
+        let sender = sender.clone();
+        runtime.spawn(async move {
+            let client = connect(port).await;
+            for _ in (connection..count).step_by(8) {
+                let (client, sender) = (client.clone(), sender.clone());
+                tokio::spawn(async move { sender.send(ask(client, token).await) });
+            }
+        });
+    }
+    answers
+}
+
+async fn connect(port: u16) -> SendRequest<Empty<Bytes>> {
+    let stream = tokio::net::TcpStream::connect(("127.0.0.1", port)).await.expect("Envoy listens");
+    let (client, connection) =
+        handshake(TokioExecutor::new(), TokioIo::new(stream)).await.expect("Envoy speaks HTTP/2");
+    tokio::spawn(connection);
+    client
+}
+
+/// The body of the answer, or what stands in its way.
+async fn ask(mut client: SendRequest<Empty<Bytes>>, token: &str) -> String {
+    let request = Request::get("http://a.example/x").header("authorization", format!("Bearer {token}"));
+    match client.send_request(request.body(Empty::new()).expect("a request")).await {
+        Ok(answer) => match answer.into_body().collect().await {
+            Ok(body) => String::from_utf8_lossy(&body.to_bytes()).into_owned(),
+            Err(error) => error.to_string(),
+        },
+        Err(error) => error.to_string(),
+    }
 }

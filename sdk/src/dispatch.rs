@@ -18,6 +18,7 @@ mod side;
 pub(crate) mod tasks;
 mod tcp;
 pub(crate) mod timers;
+pub(crate) mod waiters;
 
 pub(crate) use brief::without_plugin;
 pub(crate) use dual::DualStream;

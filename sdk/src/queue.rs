@@ -102,9 +102,10 @@ impl Queue {
     ///
     /// `proxy_dequeue_shared_queue` failed.
     pub async fn next(&self) -> Result<Bytes, HostError> {
+        let mut place = None;
         poll_fn(|context| {
             // Listened to before it is asked: the proxy tells of each entry once.
-            queues::wait(self.0, context.waker());
+            queues::wait(self.0, &mut place, context.waker());
             match self.dequeue() {
                 Ok(None) => Poll::Pending,
                 Ok(Some(entry)) => Poll::Ready(Ok(entry)),

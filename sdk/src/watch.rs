@@ -1,9 +1,10 @@
 //! A value that one task refreshes and many streams read.
 
+use crate::dispatch::waiters::Waiters;
 use std::cell::RefCell;
 use std::future::poll_fn;
 use std::rc::Rc;
-use std::task::{Poll, Waker};
+use std::task::Poll;
 
 /// A value that comes later and changes: keys, a policy, a list. A clone is the same value.
 ///
@@ -26,11 +27,11 @@ use std::task::{Poll, Waker};
 ///     }
 /// }
 /// ```
-pub struct Watch<T>(Rc<RefCell<Inner<T>>>);
+pub struct Watch<T>(Rc<Inner<T>>);
 
 struct Inner<T> {
-    value: Option<Rc<T>>,
-    waiting: Vec<Waker>,
+    value: RefCell<Option<Rc<T>>>,
+    waiters: Waiters,
 }
 
 impl<T> Watch<T> {
@@ -42,7 +43,7 @@ impl<T> Watch<T> {
     /// assert_eq!(keys.get(), None);
     /// ```
     pub fn new() -> Self {
-        Self(Rc::new(RefCell::new(Inner { value: None, waiting: Vec::new() })))
+        Self(Rc::new(Inner { value: RefCell::default(), waiters: Waiters::default() }))
     }
 
     /// Sets the value, and lets go on who waits for one.
@@ -54,12 +55,9 @@ impl<T> Watch<T> {
     /// assert_eq!(keys.get().as_deref(), Some(&"k1"));
     /// ```
     pub fn set(&self, value: T) {
-        let mut inner = self.0.borrow_mut();
-        let old = inner.value.replace(Rc::new(value));
-        let waiting = std::mem::take(&mut inner.waiting);
-        drop(inner);
-        drop(old);
-        waiting.into_iter().for_each(Waker::wake);
+        // The old one is not dropped while the cell is held.
+        drop(self.0.value.replace(Some(Rc::new(value))));
+        self.0.waiters.wake();
     }
 
     /// The value as it is now; `None` when there has been none yet.
@@ -71,7 +69,7 @@ impl<T> Watch<T> {
     /// }
     /// ```
     pub fn get(&self) -> Option<Rc<T>> {
-        self.0.borrow().value.clone()
+        self.0.value.borrow().clone()
     }
 
     /// The value; waits for the first one. Only the deadline of what waits limits the wait.
@@ -83,16 +81,12 @@ impl<T> Watch<T> {
     /// # }
     /// ```
     pub async fn value(&self) -> Rc<T> {
-        poll_fn(|context| {
-            let mut inner = self.0.borrow_mut();
-            match &inner.value {
-                Some(value) => Poll::Ready(value.clone()),
-                None => {
-                    if !inner.waiting.iter().any(|waker| waker.will_wake(context.waker())) {
-                        inner.waiting.push(context.waker().clone());
-                    }
-                    Poll::Pending
-                }
+        let mut place = None;
+        poll_fn(|context| match self.get() {
+            Some(value) => Poll::Ready(value),
+            None => {
+                self.0.waiters.wait(&mut place, context.waker());
+                Poll::Pending
             }
         })
         .await

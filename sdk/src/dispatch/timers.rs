@@ -1,6 +1,7 @@
 //! The timers of one root. The host has a single one per root and worker; all waits share it.
 
 use super::clock;
+use super::tasks::AT_ONCE;
 use crate::abi::calls as abi;
 use crate::error::HostError;
 use std::cell::{Cell, RefCell};
@@ -61,21 +62,27 @@ impl Drop for Timer {
 
 impl Timers {
     fn enter(&self, now: u64, due: u64, waker: &Waker) -> Result<Key, HostError> {
-        let number = self.next.get();
-        self.next.set(number.wrapping_add(1));
-        if self.armed.get().is_none_or(|armed| armed.due > due) {
+        if self.is_late_for(now, due) {
             self.arm(now, due)?;
         }
+        Ok(self.insert(due, waker))
+    }
+
+    /// Enters a wait for which the host's timer is in time.
+    pub(super) fn insert(&self, due: u64, waker: &Waker) -> Key {
+        let number = self.next.get();
+        self.next.set(number.wrapping_add(1));
         self.waiting.borrow_mut().insert((due, number), waker.clone());
-        Ok((due, number))
+        (due, number)
     }
 
-    /// Wakes by the next tick, which comes at once.
-    pub(super) fn wake_soon(&self, now: u64, waker: &Waker) -> Result<(), HostError> {
-        self.enter(now, now, waker).map(|_| ())
+    /// Whether the host's timer, which fires a millisecond after it was armed at the earliest, could fire sooner.
+    pub(super) fn is_late_for(&self, now: u64, due: u64) -> bool {
+        let soonest = due.max(now.saturating_add(MILLISECOND));
+        self.armed.get().is_none_or(|armed| armed.due > soonest)
     }
 
-    fn arm(&self, now: u64, due: u64) -> Result<(), HostError> {
+    pub(super) fn arm(&self, now: u64, due: u64) -> Result<(), HostError> {
         let milliseconds = due.saturating_sub(now).div_ceil(MILLISECOND).max(1);
         let milliseconds = u32::try_from(milliseconds).unwrap_or(u32::MAX);
         let repeats =
@@ -85,10 +92,10 @@ impl Timers {
         if repeats { Ok(()) } else { abi::set_tick_period(milliseconds) }
     }
 
-    /// The host's timer has fired: wakes what is due.
+    /// The host's timer has fired: wakes what is due, or of many those that waited longest.
     pub(super) fn fire(&self) -> Result<(), HostError> {
         let now = clock::now_after(self.armed.get().map_or(0, |armed| armed.due))?;
-        loop {
+        for _ in 0..AT_ONCE {
             // Not held while something is woken.
             let due = self
                 .waiting
@@ -98,9 +105,10 @@ impl Timers {
                 .map(|entry| entry.remove());
             match due {
                 Some(waker) => waker.wake(),
-                None => return Ok(()),
+                None => break,
             }
         }
+        Ok(())
     }
 
     /// After a tick: the host's timer for what is next, or none.

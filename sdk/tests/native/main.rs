@@ -21,6 +21,7 @@ mod metrics;
 mod replies;
 mod schema;
 mod shared;
+mod turns;
 
 use proxy_wasm_kit_host::exchange::{Exchange, Message, Setup};
 use proxy_wasm_kit_host::native::Host;

@@ -21,6 +21,9 @@ const LEASE: Duration = Duration::from_secs(3);
 /// Of a server that is down there is a line for the first failure, and at most one in this time, in milliseconds.
 const LINES: u64 = 60_000;
 
+/// How many requests of a worker wait for one server at the same time: each holds what its client has sent.
+const MOST_WAITING: usize = 1000;
+
 pub(super) struct Source {
     provider: usize,
     about: String,
@@ -43,6 +46,8 @@ pub(super) struct Source {
     ended: RefCell<Watch<()>>,
     /// A request has waited in vain since then.
     is_doubtful: Cell<bool>,
+    /// Each request that waits has a clone.
+    waiting: Rc<()>,
 }
 
 impl Source {
@@ -78,6 +83,7 @@ impl Source {
             wanted: RefCell::default(),
             ended: RefCell::default(),
             is_doubtful: Cell::default(),
+            waiting: Rc::default(),
         })
     }
 
@@ -270,9 +276,12 @@ impl Source {
         Ok((answer.body().clone(), keys))
     }
 
-    /// Whether a fetch may bring keys soon: the last one did not fail, and nobody has waited in vain since.
+    /// Whether a request may wait: a fetch may bring keys soon, because the last one did not fail and nobody has waited in vain
+    /// since, and there are not too many that wait.
     pub(super) fn is_hopeful(&self) -> bool {
-        self.record.get().failures == 0 && !self.is_doubtful.get()
+        self.record.get().failures == 0
+            && !self.is_doubtful.get()
+            && Rc::strong_count(&self.waiting) <= MOST_WAITING
     }
 
     /// Whether a fetch would be begun now, or has been asked for.
@@ -282,6 +291,7 @@ impl Source {
     }
 
     pub(super) async fn wait(&self) -> Result<(), HostError> {
+        let _one_more = self.waiting.clone();
         let (wanted, ended) = (self.wanted.borrow().clone(), self.ended.borrow().clone());
         wanted.set(());
         let first = select(ended.value(), sleep(Duration::from_millis(self.limits.timeout))).await;
