@@ -68,20 +68,25 @@ impl Vm {
 }
 
 impl<G: Guest> Worker<G> {
+    /// Each may enter a guest, and what is left is then done when that has returned: one inside the other, as in Envoy.
     pub(super) fn run_deferred(&mut self) {
-        loop {
-            let next = self.vm.borrow_mut().next_deferred();
+        self.vm.borrow_mut().depth += 1;
+        while let Some(next) = self.next_deferred() {
             match next {
-                Some(Deferred::Reply(id, reply)) => self.local_reply(id, reply),
-                Some(Deferred::Resume(id, seat, side)) => self.resume(id, seat, side),
-                Some(Deferred::Reset(id)) => self.reset(id),
-                Some(Deferred::Proceed(id, seat)) => self.proceed(id, seat),
-                Some(Deferred::Shut(id)) => self.shut(id, 1),
-                Some(Deferred::Delete(root)) => self.delete_root(root),
-                Some(Deferred::GrpcClose(root, id, text)) => self.grpc_refused(root, id, text),
-                None => return,
+                Deferred::Reply(id, reply) => self.local_reply(id, reply),
+                Deferred::Resume(id, seat, side) => self.resume(id, seat, side),
+                Deferred::Reset(id) => self.reset(id),
+                Deferred::Proceed(id, seat) => self.proceed(id, seat),
+                Deferred::Shut(id) => self.shut(id, 1),
+                Deferred::Delete(root) => self.delete_root(root),
+                Deferred::GrpcClose(root, id, text) => self.grpc_refused(root, id, text),
             }
         }
+        self.vm.borrow_mut().depth -= 1;
+    }
+
+    fn next_deferred(&self) -> Option<Deferred> {
+        self.vm.borrow_mut().next_deferred()
     }
 
     /// Answers the client in place of the upstream (row 33): through the plugin's own response callbacks if no response

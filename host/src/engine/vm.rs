@@ -75,6 +75,8 @@ pub struct Vm {
     pub(super) lines: Vec<LogLine>,
     /// Work to be done when the current callback has returned.
     pub(super) deferred: VecDeque<Deferred>,
+    /// How many callbacks have such work done now, one inside the other.
+    pub(super) depth: usize,
     /// A local reply was asked for: the callback's own action does not count (row 13).
     pub(super) stop_iteration: bool,
     pub(super) host_calls: BTreeMap<&'static str, u32>,
@@ -193,6 +195,7 @@ impl Vm {
             metrics: Metrics::default(),
             lines: Vec::new(),
             deferred: VecDeque::new(),
+            depth: 0,
             stop_iteration: false,
             host_calls: BTreeMap::new(),
             callbacks: BTreeMap::new(),

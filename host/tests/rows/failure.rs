@@ -1,8 +1,9 @@
-//! A plugin that panics: rows 49 and 51.
+//! A plugin that panics, or goes too deep: rows 31, 49 and 51.
 
 use crate::back_end::failed_by;
 use crate::guest::{Guest, guest, raw, said};
 use proxy_wasm::types::Action;
+use proxy_wasm_kit_host::engine::Errand;
 use proxy_wasm_kit_host::exchange::{Message, Setup};
 
 /// Says when its streams end.
@@ -83,4 +84,33 @@ fn row_51_a_failed_vm_is_skipped_when_it_fails_open() {
     host.exchange(Message::request("GET", "/"), &Message::response(200));
     let seen = host.exchange(Message::request("GET", "/"), &Message::response(204));
     assert_eq!((status(seen.client), seen.details.as_str(), seen.callbacks.len()), (204, "via_upstream", 0));
+}
+
+/// What one stream hears of its answer is heard inside the callback in which the one before heard of its own.
+#[test]
+fn row_31_too_many_answers_in_one_callback_are_too_deep() {
+    for (count, fails) in [(250, false), (400, true)] {
+        let host = guest()
+            .on_request_headers(|told| {
+                if raw::get(raw::REQUEST, ":path").as_deref() == Ok("/last") {
+                    for context in 1..=told.context {
+                        let _ = raw::set_effective_context(context);
+                        raw::reply(401, "answered", "", &[]).unwrap();
+                    }
+                }
+                Action::Pause
+            })
+            .on_response_headers(|_| Action::Continue)
+            .start();
+        let paths = std::iter::repeat_n("/", count - 1).chain(["/last"]);
+        let seen = host.run_all(paths.map(errand).collect());
+        let failure = host.failure();
+        assert_eq!(failure.as_deref(), fails.then_some("Maximum call stack size exceeded"), "{count}");
+        let answered = seen.into_iter().filter(|one| status(one.client.clone()) == 401).count();
+        assert_eq!(answered == count, !fails, "{answered} of {count}");
+    }
+}
+
+fn errand(path: &str) -> Errand {
+    Errand { request: Message::request("GET", path), upstream: Message::response(200).into(), patience: None }
 }
