@@ -288,6 +288,8 @@ pub fn exchange_from(
         });
         let response = Reader::new(stream).response(to_head);
         drop(done);
+        // Who still writes, to a server that has answered and reads no more, shall not go on.
+        let _ = stream.shutdown(Shutdown::Both);
         if sender.join().unwrap_or_default() {
             return Err(ErrorKind::TimedOut.into());
         }

@@ -9,6 +9,9 @@ use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::fmt::Display;
 
+/// A pattern that looks at no more bytes than this is worth a warning: ordinary requests may be longer.
+const SHORT: usize = 512;
+
 /// One configuration on one worker.
 pub(crate) struct Generators {
     generators: Vec<Compiled>,
@@ -35,7 +38,11 @@ impl Generators {
             match Compiled::new(configured, share, root, is_new) {
                 Ok(compiled) => {
                     for (at, longest) in compiled.generator.patterns() {
-                        log::debug!("attributes[{number}].{at}.pattern looks at {longest} bytes at most");
+                        let level = if longest < SHORT { log::Level::Warn } else { log::Level::Debug };
+                        log::log!(
+                            level,
+                            "attributes[{number}].{at}.pattern looks at {longest} bytes at most"
+                        );
                     }
                     plugin.generators.push(compiled);
                 }

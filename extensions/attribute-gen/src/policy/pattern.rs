@@ -9,6 +9,9 @@ const TOGETHER: usize = 8 * 1024;
 /// And each of them at least, however many there are.
 const AT_LEAST: usize = 2 * 1024;
 
+/// And the largest one with the most groups.
+const SHORTEST: usize = 16;
+
 /// What a small pattern takes when it is compiled: 512 bytes in the module. Each byte costs the more the larger the pattern is.
 const SMALL: usize = 128 * size_of::<usize>();
 
@@ -43,7 +46,7 @@ impl Pattern {
             match RegexBuilder::new(text).size_limit(limit).nest_limit(50).build() {
                 Ok(regex) => {
                     let times = times.saturating_mul(regex.captures_len().div_ceil(FEW_GROUPS));
-                    let longest = share.checked_div(times).unwrap_or(share);
+                    let longest = share.checked_div(times).unwrap_or(share).max(SHORTEST);
                     return Ok(Self { at: at.to_owned(), input, longest, regex });
                 }
                 Err(error) if times >= LARGEST => return Err(error.to_string()),

@@ -76,8 +76,8 @@ impl Value {
 /// A character of a client's text. What would break a line of a log, act on the terminal of who reads it, or turn the
 /// direction of what stands around it becomes `_`.
 fn harmless(character: char) -> char {
-    let acts =
-        character.is_control() || matches!(character, '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    let acts = character.is_control()
+        || matches!(character, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
     if acts { '_' } else { character }
 }
 
