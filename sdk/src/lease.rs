@@ -75,10 +75,13 @@ impl Lease {
     /// Shared data or the clock failed.
     pub fn acquire(&self) -> Result<bool, HostError> {
         let (me, now) = (self.name()?, since_epoch(now()?));
-        let until = now.saturating_add(u64::try_from(self.time.as_nanos()).unwrap_or(u64::MAX));
+        let time = u64::try_from(self.time.as_nanos()).unwrap_or(u64::MAX);
+        let until = now.saturating_add(time);
+        // Others may have taken it since this worker looked at the clock. One that ends much later than that was taken before
+        // the clock was set back.
+        let latest = until.saturating_add(time);
         let taken = self.held.update_if(|held| match held {
-            // One that ends later than any could was taken before the clock was set back.
-            Some((end, other)) if other != me && end > now && end <= until => None,
+            Some((end, other)) if other != me && end > now && end <= latest => None,
             _ => Some((until, me)),
         });
         match taken {

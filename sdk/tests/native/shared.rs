@@ -2,11 +2,11 @@
 
 use crate::{extension, get, start};
 use proxy_wasm_kit::prelude::*;
-use proxy_wasm_kit::sleep;
+use proxy_wasm_kit::{now, sleep};
 use proxy_wasm_kit_host::engine::Errand;
 use proxy_wasm_kit_host::exchange::{Clock, Message, Setup};
 use proxy_wasm_kit_host::native::Host;
-use std::time::Duration;
+use std::time::{Duration, UNIX_EPOCH};
 
 /// What another plugin of the same VM id left at a key, byte for byte.
 const RAW: Shared<Bytes> = Shared::new("key").version(9);
@@ -181,6 +181,21 @@ fn a_lease_from_before_the_clock_was_set_back_is_not_held() {
             assert!(lease.acquire()?);
             let (end, _) = Shared::<(u64, u64)>::at("pwkit.lease.jobs").get()?.unwrap();
             assert!(end < u64::MAX);
+            Ok(Flow::Continue)
+        }
+    });
+    assert_eq!(get::<Run>().client.unwrap().status(), 200);
+}
+
+/// Between the look at the clock and the look at the lease another worker may run.
+#[test]
+fn a_lease_that_was_taken_a_moment_later_is_held() {
+    extension!(Run {
+        fn on_request_headers(&mut self, _: &mut RequestHeaders<'_>) -> Result {
+            let later = now()? + Duration::from_secs(101);
+            let end = u64::try_from(later.duration_since(UNIX_EPOCH).unwrap().as_nanos()).unwrap();
+            Shared::<(u64, u64)>::at("pwkit.lease.jobs").set(&(end, 77))?;
+            assert!(!Lease::new("jobs", Duration::from_secs(100)).acquire()?);
             Ok(Flow::Continue)
         }
     });
