@@ -71,7 +71,10 @@ pub(super) trait Owner {
 
     /// Wakes the task by one of the next ticks of its root, first come, first served; `now` is known from the first one that
     /// is put off. Reached only where there are tasks: pruning drops it with the tick.
-    fn put_off(&self, waker: &Waker, now: &mut Option<u64>) -> Result<(), HostError> {
+    fn put_off(&self, task: &Wait, now: &mut Option<u64>) -> Result<(), HostError> {
+        if task.has_turn() {
+            return Ok(());
+        }
         let now = match *now {
             Some(now) => now,
             None => *now.insert(clock::now()?),
@@ -80,7 +83,7 @@ pub(super) trait Owner {
         if timers.is_late_for(now, now) {
             context::within(self.place().root, false, || timers.arm(now, now))??;
         }
-        timers.insert(now, waker);
+        task.turn.set(Some(Timer::armed(timers, now, &task.waker)));
         Ok(())
     }
 }
@@ -111,6 +114,8 @@ pub(crate) struct Wait {
     work: Cell<Option<Work>>,
     limit: Cell<Option<Limit>>,
     timer: Cell<Option<Timer>>,
+    /// When the task was put off: until then it need not be put off again.
+    turn: Cell<Option<Timer>>,
     /// Known when the task had to wait for something that has no end of its own.
     deadline: Cell<Option<u64>>,
     /// How many callouts are open that end before the deadline: they wake the task in time.
@@ -255,6 +260,7 @@ impl Wait {
             work: Cell::default(),
             limit: Cell::default(),
             timer: Cell::default(),
+            turn: Cell::default(),
             deadline: Cell::default(),
             calls: Cell::default(),
             has_waited: Cell::default(),
@@ -267,11 +273,20 @@ impl Wait {
     fn clear(&self) {
         self.owner.take();
         self.timer.take();
+        self.turn.take();
         self.deadline.take();
         self.calls.take();
         self.has_waited.take();
         self.is_woken.take();
         self.message.clear();
+    }
+
+    /// Whether the task was put off, and its turn is still to come.
+    fn has_turn(&self) -> bool {
+        let turn = self.turn.take().filter(|turn| !turn.is_over(&self.waker));
+        let has = turn.is_some();
+        self.turn.set(turn);
+        has
     }
 
     fn owner(&self) -> Option<Rc<dyn Owner>> {
@@ -380,7 +395,7 @@ fn continue_task(task: &Wait, here: Place, at_once: bool, now: &mut Option<u64>)
     let Some(owner) = task.owner() else { return Ok(false) };
     let place = owner.place();
     if !(at_once && here.serves(place)) {
-        return owner.put_off(&task.waker, now).map(|()| false);
+        return owner.put_off(task, now).map(|()| false);
     }
     context::go_to(place.stream.unwrap_or(place.root), place.stream.is_some())?;
     owner.poll(task.id);

@@ -38,8 +38,19 @@ pub(crate) struct Timer {
 impl Timer {
     /// Wakes at `due`; `now` is the present time. Arms the host's timer if that would fire later.
     pub(crate) fn new(timers: &Rc<Timers>, now: u64, due: u64, waker: &Waker) -> Result<Self, HostError> {
-        let key = timers.enter(now, due, waker)?;
-        Ok(Self { timers: timers.clone(), key })
+        if timers.is_late_for(now, due) {
+            timers.arm(now, due)?;
+        }
+        Ok(Self::armed(timers, due, waker))
+    }
+
+    /// A wait for which the host's timer is in time.
+    pub(super) fn armed(timers: &Rc<Timers>, due: u64, waker: &Waker) -> Self {
+        let number = timers.next.get();
+        timers.next.set(number.wrapping_add(1));
+        let key = (due, number);
+        timers.waiting.borrow_mut().insert(key, waker.clone());
+        Self { timers: timers.clone(), key }
     }
 
     /// Whether the time has come. If not, `waker` is the one to wake.
@@ -61,21 +72,6 @@ impl Drop for Timer {
 }
 
 impl Timers {
-    fn enter(&self, now: u64, due: u64, waker: &Waker) -> Result<Key, HostError> {
-        if self.is_late_for(now, due) {
-            self.arm(now, due)?;
-        }
-        Ok(self.insert(due, waker))
-    }
-
-    /// Enters a wait for which the host's timer is in time.
-    pub(super) fn insert(&self, due: u64, waker: &Waker) -> Key {
-        let number = self.next.get();
-        self.next.set(number.wrapping_add(1));
-        self.waiting.borrow_mut().insert((due, number), waker.clone());
-        (due, number)
-    }
-
     /// Whether the host's timer, which fires a millisecond after it was armed at the earliest, could fire sooner.
     pub(super) fn is_late_for(&self, now: u64, due: u64) -> bool {
         let soonest = due.max(now.saturating_add(MILLISECOND));
@@ -87,9 +83,12 @@ impl Timers {
         let milliseconds = u32::try_from(milliseconds).unwrap_or(u32::MAX);
         let repeats =
             self.armed.get().is_some_and(|armed| armed.milliseconds == milliseconds && armed.due <= now);
+        if !repeats {
+            abi::set_tick_period(milliseconds)?;
+        }
         let due = now.saturating_add(u64::from(milliseconds).saturating_mul(MILLISECOND));
         self.armed.set(Some(Armed { due, milliseconds }));
-        if repeats { Ok(()) } else { abi::set_tick_period(milliseconds) }
+        Ok(())
     }
 
     /// The host's timer has fired: wakes what is due, or of many those that waited longest.

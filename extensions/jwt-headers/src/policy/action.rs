@@ -250,8 +250,14 @@ impl Action {
         if let Some(query) = old_query {
             edited.extend([b"?", query].concat());
         }
-        let names: Vec<_> = self.query.iter().map(|(name, _)| name.as_bytes()).collect();
-        edited = query::without(&edited, &names).unwrap_or(edited);
+        // What clients sent under names like these is out: what is left was set by another action, and stays.
+        let is_mine = |found: &[u8]| {
+            self.query.iter().any(|(name, template)| match template {
+                Some(_) => *found == *query::plain(name.as_bytes()),
+                None => query::is_alike(found, name.as_bytes(), query::PARTS),
+            })
+        };
+        edited = query::without_any(&edited, is_mine).unwrap_or(edited);
         for (name, template) in &self.query {
             if let Some(value) = filled(template.as_ref(), claims, Target::Query)? {
                 let mark = if query::split(&edited).1.is_some() { '&' } else { '?' };

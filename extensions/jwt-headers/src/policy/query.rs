@@ -36,11 +36,13 @@ fn halves(pair: &[u8]) -> (&[u8], &[u8]) {
 
 /// The path without the parameters that some server takes for one of these names.
 pub(super) fn without(path: &[u8], names: &[&[u8]]) -> Option<Vec<u8>> {
-    let is_named = |pair: &[u8]| {
-        let found = plain(halves(pair).0);
-        names.iter().any(|name| is_alike(&found, name, PARTS))
-    };
-    if names.is_empty() || !pairs(path).any(is_named) {
+    without_any(path, |found| names.iter().any(|name| is_alike(found, name, PARTS)))
+}
+
+/// The path without the parameters whose names, without their escapes, are chosen.
+pub(super) fn without_any(path: &[u8], is_chosen: impl Fn(&[u8]) -> bool) -> Option<Vec<u8>> {
+    let is_named = |pair: &[u8]| is_chosen(&plain(halves(pair).0));
+    if !pairs(path).any(is_named) {
         return None;
     }
     let (start, query) = split(path);
